@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,20 +20,16 @@ STAMP = VENV / "lliso-start"  # folder, hash and extras of the last set-up that 
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 PINS = ROOT / "constraints" / "lab-test.txt"
 HARMFUL = ("PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_CONSTRAINT")
-SAMPLE = "data/samples/simulated_llto_59h.nc"
-PICKS = "notebooks/picks/explore_grain_boundaries.json"
-FIT = ["fit", SAMPLE, "--picks", PICKS, "--d-bulk", "2.6e-8 cm^2/s", "-o", "results"]
+FIT = """fit data/samples/simulated_llto_59h.nc --d-bulk 2.6e-8cm^2/s --output results
+    --picks notebooks/picks/explore_grain_boundaries.json""".split()
 
 
 def call(*command: object) -> int:
     """Run a command in this folder; Ctrl-C is for the command, which has received it too."""
     env = {name: os.environ[name] for name in os.environ if name not in HARMFUL}
     process = subprocess.Popen([str(part) for part in command], cwd=str(ROOT), env=env)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue
+    signal.signal(signal.SIGINT, lambda *_: None)
+    return process.wait()
 
 
 def refuse_what_cannot_work() -> None:
@@ -54,7 +51,8 @@ def refuse_what_cannot_work() -> None:
 def set_up(extras: "set[str]") -> None:
     """Make `.venv` hold what the project asks for; do nothing where it does already."""
     refuse_what_cannot_work()
-    digest = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + PINS.read_bytes()).hexdigest()
+    asked = (ROOT / "pyproject.toml").read_bytes() + PINS.read_bytes()
+    digest = hashlib.sha256(asked).hexdigest()
     last = STAMP.read_text(encoding="utf-8").splitlines() if STAMP.is_file() else []
     sound = last[:1] == [str(ROOT)] and PYTHON.exists() and call(PYTHON, "-c", "import pip") == 0
     have = set(last[2].split(",")) if sound else set()
