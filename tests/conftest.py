@@ -1,0 +1,57 @@
+"""What all tests share."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from lliso.schema import make_map
+
+# The tests draw into memory; a window system must not be asked for.
+os.environ.setdefault("MPLBACKEND", "agg")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Return randomness that is the same in every run."""
+    return np.random.default_rng(20261122)
+
+
+@pytest.fixture
+def simulated_map(rng: np.random.Generator) -> xr.Dataset:
+    """Return a small simulated map: one boundary along x at y = 20 µm, step 0.1, 0.5 µm pixels.
+
+    C = 0.5 below and 0.4 above the boundary with a slope of −0.002 per µm, 400 counts a pixel.
+    """
+    x = 0.25 + 0.5 * np.arange(30)
+    y = 0.25 + 0.5 * np.arange(80)
+    fraction = np.where(y < 20.0, 0.5, 0.4) - 0.002 * (y - 20.0)
+    n6 = rng.binomial(400, np.broadcast_to(fraction[:, None], (y.size, x.size)))
+    return make_map([n6, 400 - n6], ["6Li", "7Li"], x=x, y=y, attrs={"simulated": 1})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the browser's tests for the end: they are the slow ones."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+@pytest.fixture(scope="session")
+def browser_program() -> str:
+    """Return the path of a Chromium; without one skip, but fail where CI asks for everything."""
+    elsewhere = (
+        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+        "C:/Program Files/Google/Chrome/Application/chrome.exe",
+        "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
+    )
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
+    found = [shutil.which(name) for name in names]
+    found += [path for path in elsewhere if os.path.exists(path)]  # noqa: PTH110 - strings
+    program = next((path for path in found if path), None)
+    if program is None:
+        reason = "no Chromium, Chrome or Edge on this machine"
+        if os.environ.get("LLISO_CI") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return program
