@@ -1,0 +1,43 @@
+"""lliso: from SIMS maps of lithium isotopes to diffusion coefficients.
+
+The public names below are loaded when they are first used, so that ``import lliso`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from lliso.__about__ import __version__
+
+#: public name -> module that defines it
+_PUBLIC = {
+    "BoundaryPick": "lliso.maps.picks",
+    "FormatError": "lliso.errors",
+    "LineCut": "lliso.maps.cuts",
+    "LlisoWarning": "lliso.errors",
+    "Picks": "lliso.maps.picks",
+    "PicksMismatch": "lliso.errors",
+    "bin_pixels": "lliso.maps.fraction",
+    "fit_boundaries": "lliso.fit.boundaries",
+    "isotope_fraction": "lliso.maps.fraction",
+    "line_profile": "lliso.maps.cuts",
+    "make_map": "lliso.schema",
+    "read_map": "lliso.io",
+    "write_map": "lliso.io",
+}
+
+__all__ = ["__version__", *sorted(_PUBLIC)]
+
+if not TYPE_CHECKING:  # hidden from mypy, so that a misspelt name is still an error there
+
+    def __getattr__(name: str) -> object:
+        if name in _PUBLIC:
+            value = getattr(import_module(_PUBLIC[name]), name)
+            globals()[name] = value
+            return value
+        raise AttributeError(f"module 'lliso' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

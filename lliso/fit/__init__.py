@@ -1,0 +1,1 @@
+"""lmfit models and the fits made of them; no matplotlib."""

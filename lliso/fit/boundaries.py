@@ -1,0 +1,207 @@
+"""All picked boundaries of a map: from a map and picks to the table of D_gb.
+
+`fit_boundaries` is what a notebook calls; the app calls its parts, on profiles that it has already.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from lliso.diffusion.steps import boundary_terms
+from lliso.errors import LlisoWarning
+from lliso.fit.boundary import BoundaryFit, Method, failed_fit, fit_boundary
+from lliso.fit.linear import fit_linear
+from lliso.fit.table import Constants, boundary_table
+from lliso.fit.window import cut_window
+from lliso.maps.cuts import line_profile
+from lliso.schema import LI6, LI7, check_map
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import xarray as xr
+
+    from lliso.maps.picks import BoundaryPick, Picks
+
+
+def fit_boundaries(
+    ds: xr.Dataset,
+    picks: Picks,
+    *,
+    d_bulk: float | str,
+    d_bulk_std: float | str = 0.0,
+    delta: float | str = "0.5 nm",
+    method: Method = "common_slope",
+    resolution: float = 1.0,
+    mean_slope: float | None = None,
+    blur: float | Literal["fit"] | None = None,
+    level: float = 0.95,
+) -> xr.Dataset:
+    r"""Fit every picked boundary of a map and tabulate D_gb/δ and D_gb.
+
+    P ≡ D_gb/δ = D_bulk (dC/dn) / ΔC is what is measured; D_gb = P δ needs the convention δ.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        A map with ⁶Li and ⁷Li.
+    picks : Picks
+        Cuts and boundaries made on this map.
+    d_bulk : float or str
+        Diffusion coefficient inside the grains in cm²/s, or a string with a unit.
+    d_bulk_std : float or str
+        Its standard error; a systematic part, common to all boundaries, that is reported beside
+        the statistical intervals (attribute ``d_bulk_relative_std``), not mixed into them.
+    delta : float or str
+        Boundary thickness δ in nm, or a string with a unit.
+    method, resolution, blur
+        See `fit_boundary`.
+    mean_slope : float, optional
+        Mean in-grain slope of the map in 1/cm for the curvature prior; default: pooled over the
+        windows of these picks (see `mean_grain_slope`).
+    level : float
+        Confidence level of the intervals and of the verdict whether P is measured.
+
+    Returns
+    -------
+    xarray.Dataset
+        The table: one entry per boundary along ``boundary``, see `lliso.fit.table`. A boundary
+        that cannot be fitted is a row of NaN with a flag.
+
+    Raises
+    ------
+    PicksMismatch
+        If the picks were made on another map.
+    ValueError
+        If a species is missing, the map holds no counts, there are no boundaries, or a quantity is
+        not positive or of the wrong dimension.
+
+    Warns
+    -----
+    LlisoWarning
+        If a boundary could not be fitted, or a cut leaves the map.
+
+    References
+    ----------
+    Eqs. (2), (3) of G. Hasegawa et al., J. Mater. Chem. A 12 (2024) 731.
+    """
+    constants = Constants.parse(d_bulk, d_bulk_std, delta, level)
+    check_map(ds, needs=(LI6, LI7))
+    picks.check(ds)
+    if not picks.boundaries:
+        raise ValueError("the picks must hold at least one boundary, got none; mark one on a cut")
+    profiles = cut_profiles(ds, picks)
+    slope = None if mean_slope is None else abs(mean_slope) * 1e-4
+    fits = fit_profiles(
+        profiles, picks, method=method, resolution=resolution, mean_slope=slope, blur=blur
+    )
+    for fit in fits:
+        if not fit.success:
+            warnings.warn(fit.message, LlisoWarning, stacklevel=2)
+    table = boundary_table(fits, picks, profiles, constants)
+    return table.assign_attrs(method=method, resolution_um=resolution)
+
+
+def cut_profiles(ds: xr.Dataset, picks: Picks) -> dict[str, xr.Dataset]:
+    """Line profiles of the cuts that carry boundaries, by the cuts' names.
+
+    Raises
+    ------
+    ValueError
+        If the map holds no counts of lithium, or a cut lies off the map.
+    """
+    used = [cut for cut in picks.cuts if picks.on_cut(cut.name)]
+    profiles = {cut.name: line_profile(ds, cut) for cut in used}
+    for name, profile in profiles.items():
+        if not float(profile["counts"].sel(species=[LI6, LI7]).sum()) > 0:
+            raise ValueError(
+                f"cut '{name}' must cross pixels with counts of {LI6} or {LI7}, got none; "
+                "is this the right map, and are the species' mass windows right?"
+            )
+    return profiles
+
+
+def fit_profiles(
+    profiles: Mapping[str, xr.Dataset],
+    picks: Picks,
+    *,
+    method: Method = "common_slope",
+    resolution: float = 1.0,
+    mean_slope: float | None = None,
+    blur: float | Literal["fit"] | None = None,
+    rounds: int = 6,
+) -> list[BoundaryFit]:
+    """Fit every boundary of `picks` on profiles that are there already.
+
+    Parameters and results as in `fit_boundaries`, but `mean_slope` in 1/µm. A boundary whose window
+    is too short becomes a failed fit.
+    """
+
+    def fit_all(slope: float, at_blur: float | Literal["fit"] | None) -> list[BoundaryFit]:
+        return [
+            _fit_or_fail(
+                profiles[pick.cut],
+                pick,
+                method=method,
+                resolution=resolution,
+                mean_slope=slope,
+                blur=at_blur,
+                rounds=rounds,
+            )
+            for pick in picks.boundaries
+        ]
+
+    if mean_slope is None and method == "common_slope":
+        # Straight lines first: they tell how steep the grains are, which is what the prior on the
+        # curvatures needs to know.
+        mean_slope = mean_grain_slope(profiles, picks, resolution)
+    return fit_all(np.inf if mean_slope is None else mean_slope, blur)
+
+
+def mean_grain_slope(
+    profiles: Mapping[str, xr.Dataset], picks: Picks, resolution: float = 1.0
+) -> float:
+    """Mean steepness inside the grains in 1/µm, pooled over the windows of all picks.
+
+    Straight lines with a common slope are fitted in every window and averaged with their weights,
+    oriented away from the source. The root of the mean square is returned, so that a slope that is
+    lost in the noise widens the prior instead of tightening it.
+
+    Parameters
+    ----------
+    profiles : mapping of str to xarray.Dataset
+        Line profiles by the cuts' names.
+    picks : Picks
+        Boundaries with their windows.
+    resolution : float
+        FWHM of the point spread function in µm.
+
+    Returns
+    -------
+    float
+        1/µm; infinity (no prior) if no window can be fitted.
+    """
+    slopes, weights = [], []
+    for pick in picks.boundaries:
+        try:
+            window = cut_window(profiles[pick.cut], pick, resolution)
+            fit = fit_linear(boundary_terms(window.nu)[:, :3], window.light, window.total)
+        except ValueError:
+            continue
+        outwards = 1.0 if picks.cut(pick.cut).direction[1] >= 0 else -1.0
+        slopes.append(outwards * fit.value[2])
+        weights.append(1.0 / fit.covariance[2, 2])
+    if not slopes:
+        return float(np.inf)
+    mean = float(np.average(slopes, weights=weights))
+    return float(np.hypot(mean, 1.0 / np.sqrt(np.sum(weights))))
+
+
+def _fit_or_fail(profile: xr.Dataset, pick: BoundaryPick, **options: object) -> BoundaryFit:
+    try:
+        return fit_boundary(profile, pick, **options)  # type: ignore[arg-type]
+    except ValueError as err:
+        return failed_fit(pick, str(err))

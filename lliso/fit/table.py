@@ -1,0 +1,241 @@
+"""The table of results: one row per boundary, with units, intervals, verdicts and flags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from lliso.fit.uncertainty import MEASURED, RatioSet, ratio_set
+from lliso.maps.picks import Picks
+from lliso.units import CM_PER_NM, DIFFUSION, UM_PER_CM, parse_quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lliso.fit.boundary import BoundaryFit
+
+BOUNDARY = "boundary"
+
+#: what each flag of a row means
+FLAGS = {
+    "fit_failed": "no result; the message says why",
+    "inconsistent_sign": "slope and step have opposite signs beyond their errors: no P fits",
+    "paper2024": "two quadratics with first-order errors: for comparison only",
+    "poor_fit": "the residuals are larger than counting allows (p < 0.001)",
+    "position_off": "the profile has its step elsewhere than the pick",
+    "step_not_significant": "the step is smaller than twice its error",
+}
+
+#: column -> (unit, what it is)
+COLUMNS = {
+    "cut": ("", "line cut"),
+    "x": ("um", "boundary on the cut's axis, x"),
+    "y": ("um", "boundary on the cut's axis, y"),
+    "position": ("um", "distance along the cut"),
+    "position_std": ("um", "its standard error, where it was fitted"),
+    "step": ("1", "step of the isotope fraction along the normal, away from the source"),
+    "step_std": ("1", "its standard error"),
+    "slope": ("1/cm", "gradient at the boundary along the normal, away from the source"),
+    "slope_std": ("1/cm", "its standard error"),
+    "step_slope_correlation": ("1", "correlation of step and slope"),
+    "permeability": ("cm/s", "P = D_gb/delta; NaN unless both limits are finite and positive"),
+    "permeability_low68": ("cm/s", "Fieller set at 68 %, lower limit"),
+    "permeability_high68": ("cm/s", "Fieller set at 68 %, upper limit"),
+    "permeability_low": ("cm/s", "Fieller set at the stated level, lower limit"),
+    "permeability_high": ("cm/s", "Fieller set at the stated level, upper limit"),
+    "verdict": ("", "measured, upper_limit, lower_limit, not_measurable or inconsistent_sign"),
+    "d_gb": ("cm^2/s", "D_gb = P delta"),
+    "d_gb_low": ("cm^2/s", "its lower limit at the stated level"),
+    "d_gb_high": ("cm^2/s", "its upper limit at the stated level"),
+    "delta": ("nm", "boundary thickness assumed"),
+    "slope_share": ("1", "share of the variance of ln P that is the slope's"),
+    "chi2_red": ("1", "reduced chi-square against the counting errors"),
+    "p_value": ("1", "probability of a larger chi-square"),
+    "n_slices": ("1", "slices used"),
+    "guard": ("um", "guard band"),
+    "tilt": ("degree", "angle between cut and boundary normal"),
+    "flags": ("", "reasons for care, separated by blanks"),
+}
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What the table needs besides the fits: D_bulk (cm²/s), δ (nm), the confidence level."""
+
+    d_bulk: float
+    d_bulk_std: float
+    delta: float
+    level: float
+
+    @classmethod
+    def parse(
+        cls, d_bulk: float | str, d_bulk_std: float | str, delta: float | str, level: float
+    ) -> Constants:
+        """Read and check the constants.
+
+        Raises
+        ------
+        ValueError
+            If one is not positive, of the wrong dimension, or the level is not a probability.
+        """
+        bulk = parse_quantity(d_bulk, DIFFUSION, "d_bulk")
+        std = parse_quantity(d_bulk_std, DIFFUSION, "d_bulk_std")
+        thickness = parse_quantity(delta, "nm", "delta")
+        if not bulk > 0:
+            raise ValueError(f"d_bulk must be positive, got {bulk:g} cm^2/s")
+        if not std >= 0:
+            raise ValueError(f"d_bulk_std must not be negative, got {std:g} cm^2/s")
+        if not thickness > 0:
+            raise ValueError(f"delta must be positive, got {thickness:g} nm")
+        if not 0 < level < 1:
+            raise ValueError(f"level must be between 0 and 1, got {level:g}")
+        return cls(bulk, std, thickness, level)
+
+
+def boundary_table(
+    fits: Sequence[BoundaryFit],
+    picks: Picks,
+    profiles: Mapping[str, xr.Dataset],
+    constants: Constants,
+) -> xr.Dataset:
+    """Tabulate fits.
+
+    Parameters
+    ----------
+    fits : sequence of BoundaryFit
+        One per boundary of `picks`, in order.
+    picks : Picks
+        The picks that were fitted.
+    profiles : mapping of str to xarray.Dataset
+        The profiles by the cuts' names; their attributes say which map it was.
+    constants : Constants
+        D_bulk, δ and the confidence level.
+
+    Returns
+    -------
+    xarray.Dataset
+        The `COLUMNS` along ``boundary``, each with ``units`` and ``long_name``; the attributes name
+        the map, its stage and the constants. ``step`` and ``slope`` point away from the source
+        (growing y) and are corrected for the tilt of the cut.
+    """
+    rows = [boundary_row(fit, picks, constants) for fit in fits]
+    table = xr.Dataset(coords={BOUNDARY: [fit.name for fit in fits]})
+    for name, (unit, long_name) in COLUMNS.items():
+        values = np.array([row[name] for row in rows])
+        table[name] = (BOUNDARY, values, {"units": unit, "long_name": long_name})
+    profile_attrs = next(iter(profiles.values())).attrs
+    return table.assign_attrs(
+        map_id=profile_attrs.get("map_id", ""),
+        stage=profile_attrs.get("stage", ""),
+        simulated=profile_attrs.get("simulated", 0),
+        d_bulk_cm2_per_s=constants.d_bulk,
+        d_bulk_relative_std=constants.d_bulk_std / constants.d_bulk,
+        delta_nm=constants.delta,
+        level=constants.level,
+    )
+
+
+def boundary_row(fit: BoundaryFit, picks: Picks, constants: Constants) -> dict[str, Any]:
+    """Return the `COLUMNS` of one boundary, in the units stated there."""
+    pick = picks.boundary(fit.name)
+    cut = picks.cut(pick.cut)
+    outwards = 1.0 if cut.direction[1] >= 0 else -1.0
+    # A cut tilted by psi sees the gradient along the normal shortened by cos(psi).
+    per_cm = outwards * UM_PER_CM / np.cos(np.radians(pick.tilt))
+    step, slope = outwards * fit.parameters["step"], per_cm * fit.parameters["slope"]
+    scale = np.diag([outwards, per_cm])
+    covariance = scale @ fit.covariance @ scale
+    step_std, slope_std = np.sqrt(np.diag(covariance))
+    correlation = covariance[0, 1] / (step_std * slope_std)
+    low, high, verdict = _permeability(step, slope, covariance, constants, fit)
+    sigma = _permeability_set(step, slope, covariance, constants.d_bulk, 0.6827)
+    if "paper2024" in fit.flags:
+        sigma = _first_order(step, slope, covariance, constants.d_bulk, 1.0)
+    x, y = cut.point(fit.parameters["position"])
+    permeability = constants.d_bulk * slope / step if verdict == MEASURED else np.nan
+    to_d_gb = constants.delta * CM_PER_NM
+    flags = fit.flags if verdict != "inconsistent_sign" else (*fit.flags, verdict)
+    return {
+        "cut": pick.cut,
+        "x": x,
+        "y": y,
+        "position": fit.parameters["position"],
+        "position_std": fit.position_std,
+        "step": step,
+        "step_std": step_std,
+        "slope": slope,
+        "slope_std": slope_std,
+        "step_slope_correlation": correlation,
+        "permeability": permeability,
+        "permeability_low68": sigma.low,
+        "permeability_high68": sigma.high,
+        "permeability_low": low,
+        "permeability_high": high,
+        "verdict": verdict,
+        "d_gb": permeability * to_d_gb,
+        "d_gb_low": low * to_d_gb,
+        "d_gb_high": high * to_d_gb,
+        "delta": constants.delta,
+        "slope_share": _slope_share(step, slope, covariance),
+        "chi2_red": fit.chi2_red,
+        "p_value": fit.p_value,
+        "n_slices": fit.n_slices,
+        "guard": fit.guard,
+        "tilt": pick.tilt,
+        "flags": " ".join(flags),
+    }
+
+
+def _permeability(
+    step: float, slope: float, covariance: Any, constants: Constants, fit: BoundaryFit
+) -> tuple[float, float, str]:
+    if "paper2024" in fit.flags:
+        from scipy.special import ndtri
+
+        z = float(ndtri(0.5 + constants.level / 2))
+        found = _first_order(step, slope, covariance, constants.d_bulk, z)
+    else:
+        found = _permeability_set(step, slope, covariance, constants.d_bulk, constants.level)
+    return found.low, found.high, "failed" if not fit.success else found.kind
+
+
+def _permeability_set(
+    step: float, slope: float, covariance: Any, d_bulk: float, level: float
+) -> RatioSet:
+    found = ratio_set(slope, step, covariance[1, 1], covariance[0, 0], covariance[0, 1], level)
+    return RatioSet(found.low * d_bulk, found.high * d_bulk, found.kind)
+
+
+def _first_order(step: float, slope: float, covariance: Any, d_bulk: float, z: float) -> RatioSet:
+    """First-order error propagation, which the paper's recipe implies; may reach below zero."""
+    ratio = d_bulk * slope / step
+    gradient = ratio * np.array([-1.0 / step, 1.0 / slope])
+    std = float(np.sqrt(gradient @ covariance @ gradient))
+    return RatioSet(ratio - z * std, ratio + z * std, MEASURED)
+
+
+def _slope_share(step: float, slope: float, covariance: Any) -> float:
+    relative = covariance / np.outer([step, slope], [step, slope])
+    total = relative[0, 0] + relative[1, 1] - 2 * relative[0, 1]
+    return float(relative[1, 1] / total)
+
+
+def table_frame(table: xr.Dataset) -> pd.DataFrame:
+    """Turn a table into a pandas DataFrame whose column names carry the units.
+
+    Examples
+    --------
+    >>> t = xr.Dataset({"guard": ("boundary", [2.0], {"units": "um"})}, {"boundary": ["1"]})
+    >>> list(table_frame(t).columns)
+    ['guard (um)']
+    """
+    frame = table.to_dataframe()
+    names = {}
+    for name in frame.columns:
+        unit = table[name].attrs.get("units", "")
+        names[name] = name if unit in ("", "1") else f"{name} ({unit})"
+    return frame.rename(columns=names)

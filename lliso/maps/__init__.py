@@ -1,0 +1,1 @@
+"""Map-level data: fraction, cuts, picks, simulation; no lmfit, no matplotlib."""
