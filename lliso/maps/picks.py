@@ -140,7 +140,8 @@ class Picks(BaseModel):
                     f"boundary '{boundary.name}' must lie on one of the cuts "
                     f"({', '.join(lengths) or 'there are none'}), got '{boundary.cut}'"
                 )
-            if not 0 <= boundary.position <= lengths[boundary.cut]:
+            # Rounding in the file may shorten a cut by less than this.
+            if not -1e-3 <= boundary.position <= lengths[boundary.cut] + 1e-3:
                 raise ValueError(
                     f"boundary '{boundary.name}' must lie on cut '{boundary.cut}' of "
                     f"{lengths[boundary.cut]:.4g} um, got a position of {boundary.position:g} um"

@@ -1,0 +1,108 @@
+"""Results in words: the few characters a person reads in a table, a legend or a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from lliso.fit.uncertainty import (
+    INCONSISTENT_SIGN,
+    LOWER_LIMIT,
+    MEASURED,
+    NOT_MEASURABLE,
+    UPPER_LIMIT,
+)
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+VERDICTS = {
+    MEASURED: "measured",
+    UPPER_LIMIT: "upper limit",
+    LOWER_LIMIT: "lower limit",
+    NOT_MEASURABLE: "not measurable",
+    INCONSISTENT_SIGN: "signs disagree",
+    "failed": "no fit",
+}
+
+
+def with_error(value: float, error: float) -> str:
+    """Write a value with its standard error, rounded to what the error allows.
+
+    Examples
+    --------
+    >>> with_error(-0.020035, 0.000777)
+    '−0.0200 ± 0.0008'
+    >>> with_error(1.2, 0.28)
+    '1.2 ± 0.3'
+    """
+    if not (math.isfinite(value) and math.isfinite(error)):
+        return "–"
+    if error <= 0:
+        return f"{value:.4g} ± 0"
+    digits = max(0, -math.floor(math.log10(error)))
+    return f"{value:.{digits}f} ± {error:.{digits}f}".replace("-", "−")
+
+
+def with_limits(value: float, low: float, high: float, verdict: str) -> str:
+    """Write a positive quantity with its interval, or the limit that is all that is known.
+
+    Examples
+    --------
+    >>> with_limits(1.43e-6, 0.9e-6, 2.3e-6, "measured")
+    '1.4 (0.9–2.3)·10⁻⁶'
+    >>> with_limits(float("nan"), 0.0, 2.3e-6, "upper_limit")
+    '< 2.3·10⁻⁶'
+    """
+    if verdict == MEASURED:
+        power = math.floor(math.log10(abs(value)))
+        scale = 10.0**power
+        # A hyphen, not a dash, would read as a minus sign when a limit is negative.
+        limits = f"{low / scale:.1f}–{high / scale:.1f}".replace("-", "−")
+        return f"{value / scale:.1f} ({limits})·10{str(power).translate(_SUPERSCRIPT)}"
+    if verdict == UPPER_LIMIT:
+        return f"< {_power_of_ten(high)}"
+    if verdict == LOWER_LIMIT:
+        return f"> {_power_of_ten(low)}"
+    return VERDICTS[verdict]
+
+
+def _power_of_ten(value: float) -> str:
+    power = math.floor(math.log10(value))
+    return f"{value / 10.0**power:.1f}·10{str(power).translate(_SUPERSCRIPT)}"
+
+
+#: key, label and unit of the columns that a person reads
+READABLE = (
+    ("boundary", "boundary", ""),
+    ("step", "ΔC", ""),
+    ("slope", "dC/dn", "1/cm"),
+    ("permeability", "D_gb/δ", "cm/s"),
+    ("d_gb", "D_gb", "cm²/s"),
+    ("chi2_red", "χ²_red", ""),
+    ("verdict", "verdict", ""),
+    ("flags", "flags", ""),
+)
+
+
+def readable_row(name: str, row: Mapping[str, Any]) -> dict[str, str]:
+    """Return the row of a table (see `lliso.fit.table.boundary_row`) as text, by `READABLE`."""
+    verdict = str(row["verdict"])
+    chi2_red = float(row["chi2_red"])
+    return {
+        "boundary": name,
+        "step": with_error(float(row["step"]), float(row["step_std"])),
+        "slope": with_error(float(row["slope"]), float(row["slope_std"])),
+        "permeability": with_limits(
+            float(row["permeability"]),
+            float(row["permeability_low"]),
+            float(row["permeability_high"]),
+            verdict,
+        ),
+        "d_gb": with_limits(
+            float(row["d_gb"]), float(row["d_gb_low"]), float(row["d_gb_high"]), verdict
+        ),
+        "chi2_red": f"{chi2_red:.2f}" if math.isfinite(chi2_red) else "–",
+        "verdict": VERDICTS[verdict],
+        "flags": str(row["flags"]).replace("_", " "),
+    }
