@@ -12,12 +12,14 @@ import numpy as np
 
 from lliso.diffusion.steps import boundary_terms
 from lliso.errors import LlisoWarning
-from lliso.fit.boundary import BoundaryFit, Method, failed_fit, fit_boundary
+from lliso.fit.boundary import METHODS, BoundaryFit, Method, failed_fit, fit_boundary
 from lliso.fit.linear import fit_linear
 from lliso.fit.table import Constants, boundary_table
 from lliso.fit.window import cut_window
 from lliso.maps.cuts import line_profile
 from lliso.schema import LI6, LI7, check_map
+
+__all__ = ["METHODS", "cut_profiles", "fit_boundaries", "fit_profiles", "mean_grain_slope"]
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

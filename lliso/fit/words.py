@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lliso.fit.uncertainty import (
     INCONSISTENT_SIGN,
@@ -13,6 +12,11 @@ from lliso.fit.uncertainty import (
     NOT_MEASURABLE,
     UPPER_LIMIT,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import xarray as xr
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -106,3 +110,27 @@ def readable_row(name: str, row: Mapping[str, Any]) -> dict[str, str]:
         "verdict": VERDICTS[verdict],
         "flags": str(row["flags"]).replace("_", " "),
     }
+
+
+def readable_table(table: xr.Dataset) -> str:
+    """Return a table (see `lliso.fit_boundaries`) as aligned text."""
+    names = [str(n) for n in table["boundary"].values]
+    rows = [
+        readable_row(name, {str(key): table[key].values[i] for key in table.data_vars})
+        for i, name in enumerate(names)
+    ]
+    header = {k: f"{label} ({unit})" if unit else label for k, label, unit in READABLE}
+    widths = {k: max(len(r[k]) for r in [header, *rows]) for k in header}
+    lines = ["  ".join(r[k].ljust(widths[k]) for k in header).rstrip() for r in [header, *rows]]
+    title = " · ".join(
+        part
+        for part in (
+            str(table.attrs.get("stage", "")),
+            "simulated" if table.attrs.get("simulated") else "",
+            f"D_bulk = {table.attrs['d_bulk_cm2_per_s']:g} cm²/s",
+            f"δ = {table.attrs['delta_nm']:g} nm",
+            f"intervals at {table.attrs['level']:.0%}",
+        )
+        if part
+    )
+    return "\n".join([title, *lines])

@@ -1,0 +1,369 @@
+"""Drawing: every function takes an Axes, draws into it, and returns the artists.
+
+Figures are made with `figure`, which applies lliso's style; `save_figure` writes SVG, PDF and PNG
+that are the same bytes whenever the numbers are.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Polygon
+
+from lliso.fit.boundaries import cut_profiles, fit_profiles
+from lliso.fit.words import readable_row
+from lliso.maps.cuts import DISTANCE, line_profile, map_extent
+from lliso.maps.fraction import isotope_fraction
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+    from lliso.fit.boundary import BoundaryFit
+    from lliso.maps.cuts import LineCut
+    from lliso.maps.picks import BoundaryPick, Picks
+
+COLUMN_WIDTH = 3.35  # inches, one column of a journal page
+PAGE_WIDTH = 7.0
+
+#: Okabe and Ito's colours, which colour-blind readers tell apart
+DATA = "#000000"
+FIT = "#D55E00"
+CUT = "#FFFFFF"
+BOUNDARY = "#0072B2"
+
+STYLE: Any = {
+    "font.size": 8.0,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 8.0,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "legend.fontsize": 7.0,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.2,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "figure.dpi": 150,
+    "savefig.dpi": 300,
+    "figure.constrained_layout.use": True,
+    "image.interpolation": "nearest",
+    "svg.hashsalt": "lliso",  # ids in an SVG are random otherwise
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Apply lliso's figure style inside a ``with`` block."""
+    with mpl.rc_context(STYLE):
+        yield
+
+
+def figure(width: float = PAGE_WIDTH, height: float = 3.0, **kwargs: Any) -> tuple[Figure, Any]:
+    """Make a figure in lliso's style.
+
+    Parameters
+    ----------
+    width, height : float
+        Size in inches.
+    **kwargs
+        For `matplotlib.pyplot.subplots`, e.g. ``nrows=2``.
+
+    Returns
+    -------
+    figure, axes
+    """
+    import matplotlib.pyplot as plt
+
+    with style():
+        return plt.subplots(figsize=(width, height), **kwargs)
+
+
+def draw_map(
+    ax: Axes,
+    ds: xr.Dataset,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    cmap: str = "viridis",
+) -> AxesImage:
+    """Draw the isotope fraction of a map, with a scale bar and a colour bar.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    ds : xarray.Dataset
+        A map.
+    low, high : float, optional
+        Fractions at the ends of the colour scale; default: the 1st and 99th percentile.
+    cmap : str
+        Colour map. Pixels without counts are light grey.
+
+    Returns
+    -------
+    matplotlib.image.AxesImage
+    """
+    fraction = isotope_fraction(ds)["fraction"].values
+    found = np.nanpercentile(fraction, [1, 99])
+    (x0, x1), (y0, y1) = map_extent(ds)
+    colours = mpl.colormaps[cmap].with_extremes(bad="0.85")
+    image = ax.imshow(
+        fraction,
+        origin="lower",
+        extent=(x0, x1, y0, y1),
+        cmap=colours,
+        vmin=found[0] if low is None else low,
+        vmax=found[1] if high is None else high,
+        interpolation="nearest",
+    )
+    ax.set(xlabel="x (µm)", ylabel="y (µm)", title=map_title(ds))
+    draw_scale_bar(ax, x1 - x0)
+    if ax.figure is not None:
+        bar = ax.figure.colorbar(image, ax=ax, fraction=0.025, pad=0.01)
+        bar.set_label("⁶Li fraction C")
+        bar.outline.set_linewidth(0.4)
+    return image
+
+
+def draw_scale_bar(ax: Axes, width: float) -> list[Any]:
+    """Draw a scale bar of a round length, about a fifth of `width` µm, into the lower right."""
+    power = 10.0 ** np.floor(np.log10(width / 5))
+    length = power * max(m for m in (1, 2, 5) if m * power <= width / 5)
+    (x0, x1), (y0, y1) = ax.get_xlim(), ax.get_ylim()
+    right, low = x1 - 0.03 * (x1 - x0), y0 + 0.07 * (y1 - y0)
+    line = ax.plot([right - length, right], [low, low], color="white", lw=2.5, clip_on=True)
+    text = ax.text(
+        right - length / 2, low, f"{length:g} µm", color="white", ha="center", va="bottom", size=7
+    )
+    ax.set(xlim=(x0, x1), ylim=(y0, y1))
+    return [*line, text]
+
+
+def map_title(ds: xr.Dataset) -> str:
+    """Return the stage of a map, and "simulated" where it is."""
+    stage = str(ds.attrs.get("stage", ""))
+    return f"{stage} (simulated)".strip() if ds.attrs.get("simulated") else stage
+
+
+def draw_cut(
+    ax: Axes, cut: LineCut, boundaries: Sequence[BoundaryPick] = (), *, label: bool = True
+) -> list[Any]:
+    """Draw a line cut with its width, and the boundaries on it, onto a map.
+
+    Returns
+    -------
+    list
+        The band, the line, and a short line per boundary.
+    """
+    ux, uy = cut.direction
+    half = cut.width / 2
+    corners = [
+        (p[0] - s * half * uy, p[1] + s * half * ux)
+        for p, s in ((cut.start, 1), (cut.end, 1), (cut.end, -1), (cut.start, -1))
+    ]
+    artists: list[Any] = [
+        ax.add_patch(Polygon(corners, closed=True, fill=False, edgecolor=CUT, lw=0.8)),
+        ax.add_line(Line2D(*zip(cut.start, cut.end, strict=True), color=CUT, lw=0.6, ls=":")),
+    ]
+    for pick in boundaries:
+        x, y = cut.point(pick.position)
+        ends = ((x - half * uy, x + half * uy), (y + half * ux, y - half * ux))
+        artists.append(ax.add_line(Line2D(*ends, color=FIT, lw=1.2)))
+    if label:
+        artists.append(
+            ax.annotate(
+                cut.name,
+                cut.end,
+                xytext=(3, 3),
+                textcoords="offset points",
+                color=CUT,
+                fontsize=6,
+                clip_on=True,
+            )
+        )
+    return artists
+
+
+def draw_profile(ax: Axes, profile: xr.Dataset, *, color: str = DATA) -> Any:
+    """Draw the isotope fraction along a cut with its counting error.
+
+    Returns
+    -------
+    matplotlib.container.ErrorbarContainer
+    """
+    fraction = isotope_fraction(profile)
+    bars = ax.errorbar(
+        profile[DISTANCE].values,
+        fraction["fraction"].values,
+        fraction["fraction_std"].values,
+        fmt="o",
+        ms=2.0,
+        lw=0.5,
+        color=color,
+        mfc="white",
+        mew=0.5,
+        zorder=2,
+    )
+    ax.set(xlabel="distance along the cut (µm)", ylabel="⁶Li fraction C")
+    return bars
+
+
+def draw_fits(
+    ax: Axes,
+    fits: Mapping[str, BoundaryFit],
+    boundaries: Sequence[BoundaryPick],
+    *,
+    color: str = FIT,
+) -> list[Any]:
+    """Draw fitted boundaries, their windows and names onto a profile.
+
+    Returns
+    -------
+    list
+        Per boundary: the window's span and, where the fit succeeded, its two branches.
+    """
+    artists: list[Any] = []
+    for pick in boundaries:
+        fit = fits[pick.name]
+        artists.append(ax.axvline(pick.position, color=BOUNDARY, lw=0.6, ls="--", zorder=1))
+        ax.annotate(
+            pick.name,
+            (pick.position, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(2, -8),
+            textcoords="offset points",
+            fontsize=7,
+            color=BOUNDARY,
+        )
+        if not fit.success:
+            continue
+        at = fit.parameters["position"]
+        for start, end, nudge in (
+            (at - fit.reach_before, at, -1e-9),
+            (at, at + fit.reach_after, 1e-9),
+        ):
+            x = np.linspace(start, end, 50)
+            shown = np.minimum(x, at + nudge) if nudge < 0 else np.maximum(x, at + nudge)
+            artists += ax.plot(x, fit.curve(shown), color=color, zorder=3)
+    return artists
+
+
+def draw_permeabilities(ax: Axes, table: xr.Dataset, *, truth: Sequence[float] = ()) -> list[Any]:
+    """Draw D_gb/δ of every boundary of a table: points with intervals, or arrows for limits.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    table : xarray.Dataset
+        Result of `lliso.fit_boundaries`.
+    truth : sequence of float
+        True values in cm/s, where they are known (simulations).
+
+    Returns
+    -------
+    list
+        One artist per boundary that says anything, then those of the truth.
+    """
+    names = [str(n) for n in table["boundary"].values]
+    artists: list[Any] = []
+    for i, verdict in enumerate(table["verdict"].values):
+        low, high = (float(table[f"permeability_{end}"][i]) for end in ("low", "high"))
+        value = float(table["permeability"][i])
+        if verdict == "measured":
+            error = [[value - low], [high - value]]
+            artists.append(ax.errorbar(i, value, error, fmt="o", ms=3, color=DATA, capsize=2))
+        elif verdict == "upper_limit":
+            artists += ax.plot(i, high, marker="v", ms=5, color=FIT, mfc="none", ls="")
+        elif verdict == "lower_limit":
+            artists += ax.plot(i, low, marker="^", ms=5, color=FIT, mfc="none", ls="")
+    for i, value in enumerate(truth):
+        artists += ax.plot([i - 0.3, i + 0.3], [value, value], color=BOUNDARY, lw=1.5)
+    ax.set_yscale("log")
+    ax.set_xticks(range(len(names)), names)
+    ax.set(xlabel="boundary", ylabel="$D_{gb}/δ$ (cm/s)", xlim=(-0.7, len(names) - 0.3))
+    return artists
+
+
+def figure_of_cut(
+    ds: xr.Dataset, picks: Picks, cut: str, row: Mapping[str, Any] | None = None, **options: Any
+) -> Figure:
+    """Draw a map with one cut above the profile along it with its fits.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        A map.
+    picks : Picks
+        Picks made on it.
+    cut : str
+        Name of the cut.
+    row : mapping, optional
+        Not drawn if missing; a row of numbers whose words go into the title.
+    **options
+        For `lliso.fit.boundaries.fit_profiles`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    line = picks.cut(cut)
+    fig, (top, bottom) = figure(PAGE_WIDTH, 5.2, nrows=2, height_ratios=[1.25, 1])
+    with style():
+        draw_map(top, ds)
+        draw_cut(top, line, picks.on_cut(cut))
+        profiles = cut_profiles(ds, picks) or {cut: line_profile(ds, line)}
+        if cut not in profiles:
+            profiles[cut] = line_profile(ds, line)
+        fits = {f.name: f for f in fit_profiles(profiles, picks, **options)}
+        draw_profile(bottom, profiles[cut])
+        draw_fits(bottom, fits, picks.on_cut(cut))
+        title = cut if row is None else f"{cut}: {readable_row(cut, row)['permeability']} cm/s"
+        bottom.set_title(title)
+    return fig
+
+
+def save_figure(fig: Figure, path: str | os.PathLike[str]) -> list[Path]:
+    """Write a figure as SVG, PDF and PNG, without dates, and close it.
+
+    Parameters
+    ----------
+    fig : matplotlib.figure.Figure
+        The figure.
+    path : str or os.PathLike
+        Path without ending.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
+    """
+    import matplotlib.pyplot as plt
+
+    base = Path(path)
+    base.parent.mkdir(parents=True, exist_ok=True)
+    undated: dict[str, dict[str, Any]] = {
+        ".svg": {"Date": None},
+        ".pdf": {"CreationDate": None},
+        ".png": {},
+    }
+    files = []
+    with style():
+        for ending, metadata in undated.items():
+            file = base.with_name(base.name + ending)
+            fig.savefig(file, metadata=metadata)
+            files.append(file)
+    plt.close(fig)
+    return files
