@@ -1,0 +1,209 @@
+"""BIF6: images of mass intervals, as exported by IONTOF SurfaceLab.
+
+Layout (little-endian): ``00 00 "BIF6"``, three uint16 (number of intervals, nx, ny), then for each
+interval an int32 id, three float32 (centre, lower and upper m/z) and nx*ny uint32 counts, x
+fastest. The layout was established on real files of others; none may be passed on, and this
+reader itself has only been run on files built to that layout.
+
+The format holds neither the size of a pixel nor the orientation of the image.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lliso.errors import FormatError
+from lliso.io._reader import (
+    UNSTATED_ORIENTATION,
+    Options,
+    Reader,
+    field_of_view,
+    hash_of_files,
+    pixel_centres,
+    read_line,
+    whole_counts,
+)
+from lliso.schema import LI6, LI7, SPECIES, make_map
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MAGIC = b"\0\0BIF6"
+_HEADER = struct.Struct("<6s3H")
+_INTERVAL_BYTES = 16
+#: m/z of the singly charged isotopes (AME2020, electron mass neglected: 0.0005)
+LITHIUM = {LI6: 6.0151, LI7: 7.0160}
+
+
+def sniff(head: bytes, path: Path) -> bool:  # noqa: ARG001 - all readers are asked alike
+    """Return True if the file begins like BIF6."""
+    return head.startswith(MAGIC)
+
+
+def read(path: Path, options: Options) -> xr.Dataset:
+    """Read a BIF6 file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    options : Options
+        `fov` is required (µm); with `partial` the whole intervals of a file that ends early are
+        returned, and the attribute ``partial`` is 1.
+
+    Returns
+    -------
+    xarray.Dataset
+        A map with the coordinates ``mass``, ``mass_lower``, ``mass_upper`` (m/z) along species.
+        The intervals around 6.015 and 7.016 are called 6Li and 7Li, the others by their centre.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, or two intervals could both be 6Li or 7Li.
+    """
+    n_declared, nx, ny, size = _header(path)
+    n_whole = _whole_intervals(path, n_declared, nx, ny, size, options.partial)
+    record = np.dtype([("id", "<i4"), ("mz", "<f4", (3,)), ("image", "<u4", (ny, nx))])
+    data = path.read_bytes()
+    if len(data) != size:
+        raise FormatError(path, len(data), "the file changed while it was read; read it again")
+    intervals = np.frombuffer(data, dtype=record, count=n_whole, offset=_HEADER.size)
+    mz = intervals["mz"].astype(float)
+    _check_masses(path, mz, record.itemsize)
+    fov = field_of_view(options.fov, nx, ny, path)
+    note = "" if n_whole == n_declared else f"the file ends early: {n_whole} of {n_declared} images"
+    overlaps = _overlaps(mz)
+    ds = make_map(
+        whole_counts(intervals["image"], path),
+        _labels(path, mz),
+        x=pixel_centres(nx, fov[0]),
+        y=pixel_centres(ny, fov[1]),
+        attrs={
+            "map_id": hash_of_files([(path.name, data)]),
+            "instrument": "IONTOF",
+            "source": path.name,
+            "orientation": UNSTATED_ORIENTATION,
+            "history": read_line(READER.name, path.name, fov, note),
+            **({"partial": 1} if note else {}),
+            **({"overlapping_windows": overlaps} if overlaps else {}),
+        },
+    )
+    names = ("mass", "mass_lower", "mass_upper")
+    return ds.assign_coords(
+        {name: (SPECIES, mz[:, i], {"units": "m/z"}) for i, name in enumerate(names)}
+    )
+
+
+def _header(path: Path) -> tuple[int, int, int, int]:
+    """Return the number of intervals, nx, ny and the size of the file in bytes."""
+    with path.open("rb") as file:
+        head = file.read(_HEADER.size)
+        size = os.fstat(file.fileno()).st_size
+    if len(head) < _HEADER.size:
+        raise FormatError(
+            path,
+            len(head),
+            f"the header must have {_HEADER.size} bytes, got {len(head)}; export the file again",
+        )
+    magic, n, nx, ny = _HEADER.unpack(head)
+    if magic != MAGIC:
+        raise FormatError(path, 0, f"a BIF6 file must begin with {MAGIC!r}, got {magic!r}")
+    if 0 in (n, nx, ny):
+        raise FormatError(
+            path,
+            6,
+            f"the header must state at least one image and pixel, got {n} images of "
+            f"{nx} x {ny} pixels; export the file again",
+        )
+    return n, nx, ny, size
+
+
+def _whole_intervals(path: Path, n: int, nx: int, ny: int, size: int, partial: bool) -> int:
+    """Compare the size of the file with what the header promises; return the whole images."""
+    stride = _INTERVAL_BYTES + 4 * nx * ny
+    expected = _HEADER.size + n * stride
+    if size == expected:
+        return n
+    promise = f"{n} images of {nx} x {ny} pixels need {expected} bytes, the file has {size}"
+    if size > expected:
+        raise FormatError(path, expected, f"{promise}: it is damaged; export it again")
+    whole = (size - _HEADER.size) // stride
+    if partial and whole:
+        return int(whole)
+    cure = f"; partial=True reads the {whole} whole images" if whole else ""
+    raise FormatError(path, size, f"{promise}: it ends early; copy or export it again{cure}")
+
+
+def _check_masses(path: Path, mz: Any, stride: int) -> None:
+    centre, lower, upper = mz.T
+    good = np.isfinite(mz).all(axis=1) & (lower >= 0) & (lower <= centre) & (centre <= upper)
+    if not good.all():
+        i = int(np.argmin(good))
+        raise FormatError(
+            path,
+            _HEADER.size + i * stride,
+            f"mass interval {i} must have 0 <= lower <= centre <= upper, got centre {centre[i]:g}, "
+            f"lower {lower[i]:g}, upper {upper[i]:g} m/z; the file is damaged",
+        )
+
+
+def _labels(path: Path, mz: Any) -> list[str]:
+    _, lower, upper = mz.T
+    inside = {name: (lower <= m) & (m <= upper) for name, m in LITHIUM.items()}
+    both = inside[LI6] & inside[LI7]  # a window that holds both is a total, or of no use here
+    labels = [f"m/z {c:.2f}" for c in mz[:, 0]]
+    for name in LITHIUM:
+        found = np.flatnonzero(inside[name] & ~both)
+        if found.size > 1:
+            windows = " and ".join(_window(mz[i]) for i in found)
+            raise FormatError(
+                path,
+                None,
+                f"the mass windows {windows} overlap and could each be {name}; export the file "
+                "with one window per isotope",
+            )
+        for i in found:
+            labels[i] = name
+    for i in np.flatnonzero(both):
+        labels[i] = f"m/z {lower[i]:g} to {upper[i]:g}"
+    return _different(labels, mz)
+
+
+def _different(labels: list[str], mz: Any) -> list[str]:
+    """Spell out labels that occur twice, first by the window, then by the position."""
+    twice = [label for label in labels if labels.count(label) > 1]
+    labels = [
+        f"{label} ({mz[i, 1]:.5g} to {mz[i, 2]:.5g})" if label in twice else label
+        for i, label in enumerate(labels)
+    ]
+    return [
+        f"{label} no. {i}" if labels.count(label) > 1 else label for i, label in enumerate(labels)
+    ]
+
+
+def _window(interval: Any) -> str:
+    return f"{interval[1]:.4g} to {interval[2]:.4g} m/z (centre {interval[0]:.4g})"
+
+
+def _overlaps(mz: Any) -> str:
+    """Name the neighbouring windows that overlap (totals, which hold everything, left out)."""
+    narrow = sorted((row for row in mz if row[2] - row[1] < 1.0), key=lambda row: float(row[1]))
+    pairs = pairwise(narrow)
+    return "; ".join(f"{_window(a)} with {_window(b)}" for a, b in pairs if b[1] < a[2])
+
+
+READER = Reader(
+    name="bif6",
+    description="IONTOF BIF6: images of mass intervals (needs fov)",
+    extensions=(".bif6",),
+    sniff=sniff,
+    read=read,
+    seen=False,
+)

@@ -1,0 +1,241 @@
+import os
+import random
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lliso.errors import FormatError
+from lliso.io import netcdf, read_map, write_map
+from lliso.schema import make_map
+
+
+def _map(dtype="int32", frames=None, **attrs):
+    shape = (2, 5, 7) if frames is None else (2, frames, 5, 7)
+    counts = (np.arange(np.prod(shape)).reshape(shape) * 3 % 251).astype(dtype)
+    facts = {"stage": "59 h", "simulated": 1, "note": "µm, °C, 6Li/7Li", "blur": 0.1, **attrs}
+    return make_map(
+        counts,
+        ["6Li", "7Li"],
+        x=np.arange(7) * 0.1,
+        y=np.arange(5) * 0.3 + 100,
+        attrs=facts,
+    )
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    path = tmp_path_factory.mktemp("nc") / "map.nc"
+    write_map(_map(), path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "uint16", ">u2", "int32", "uint32", "int64", "float32", "float64"]
+)
+@pytest.mark.parametrize("frames", [None, 3])
+def test_round_trip_is_lossless(tmp_path, dtype, frames):
+    ds = _map(dtype, frames)
+    back = read_map(write_map(ds, tmp_path / "map.nc"))
+    xr.testing.assert_identical(back, ds)
+    assert back.counts.dtype == np.dtype(dtype).newbyteorder("=")
+    assert back.species.dtype.kind == "U"
+    assert {k: type(v) for k, v in back.attrs.items()} == {k: type(v) for k, v in ds.attrs.items()}
+
+
+def test_round_trip_of_everything_beside_the_counts(tmp_path):
+    ds = _map().assign_coords(
+        dead_time=("species", [1.1e-8, 2.0e-8], {"units": "s"}), ion=("species", ["^6Li+", "Li+"])
+    )
+    ds = ds.assign(
+        variance=(ds.counts.dims, ds.counts.values * 1.5),
+        shots=((), 1234),
+        mask=(("y", "x"), ds.counts.values[0] > 5),
+    )
+    back = read_map(write_map(ds, tmp_path / "map.nc"))
+    xr.testing.assert_identical(back, ds)
+    assert back.dead_time.dtype == np.float64
+    assert back.mask.dtype == bool
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z][a-z0-9_ ]{0,10}[a-z]", fullmatch=True),
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=50)
+        | st.integers(-(2**63), 2**63 - 1)
+        | st.floats(allow_nan=False),
+        max_size=4,
+    )
+)
+def test_any_plain_attribute_survives(tmp_path, attrs):
+    ds = _map().assign_attrs(attrs)
+    back = read_map(write_map(ds, tmp_path / "map.nc"))
+    assert back.attrs == ds.attrs
+
+
+@pytest.mark.parametrize("value", [True, None, [1, 2], {"a": 1}, np.arange(3), b"x"])
+def test_attributes_must_be_plain(tmp_path, value):
+    with pytest.raises(TypeError, match="attribute 'odd' of the map must be a plain string or num"):
+        write_map(_map().assign_attrs(odd=value), tmp_path / "map.nc")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reading_leaves_no_trace_of_the_file(tmp_path):
+    ds = read_map(write_map(_map(), tmp_path / "map.nc"))
+    (tmp_path / "map.nc").unlink()
+    assert ds.encoding == {}
+    assert ds.counts.encoding == {}
+    assert netcdf.CHECKSUM not in ds.attrs
+
+
+def test_chunks_read_nothing_until_needed(tmp_path):
+    pytest.importorskip("dask.array")
+    ds = _map()
+    lazy = read_map(write_map(ds, tmp_path / "map.nc"), chunks={"y": 2})
+    assert lazy.counts.chunks is not None
+    xr.testing.assert_identical(lazy.compute(), ds)
+    lazy.close()
+
+
+def test_lazy_maps_are_written(tmp_path):
+    pytest.importorskip("dask.array")
+    ds = _map()
+    xr.testing.assert_identical(read_map(write_map(ds.chunk(y=2), tmp_path / "map.nc")), ds)
+
+
+def test_writing_replaces_or_leaves_alone(tmp_path, monkeypatch):
+    path = write_map(_map(), tmp_path / "map.nc")
+    before = path.read_bytes()
+
+    def fail(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_map(_map(note="new"), path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["map.nc"]
+    monkeypatch.undo()
+    write_map(_map(note="new"), path)
+    assert read_map(path).attrs["note"] == "new"
+
+
+def test_writing_refuses_what_is_no_map_or_no_place(tmp_path):
+    with pytest.raises(ValueError, match=r"must end in .nc, got 'map.tif'"):
+        write_map(_map(), tmp_path / "map.tif")
+    with pytest.raises(FileNotFoundError, match=r"must exist before map.nc is written"):
+        write_map(_map(), tmp_path / "none" / "map.nc")
+    with pytest.raises(ValueError, match="needs the variable 'counts'"):
+        write_map(_map().drop_vars("counts"), tmp_path / "map.nc")
+
+
+def test_foreign_netcdf_says_what_is_missing(tmp_path):
+    path = tmp_path / "other.nc"
+    xr.Dataset({"counts_6Li": (("y", "x"), np.ones((2, 3)))}).to_netcdf(path, engine="h5netcdf")
+    with pytest.raises(FormatError, match=r"not a map .*'counts', found the variables: counts_6Li"):
+        read_map(path)
+
+
+def test_foreign_map_gets_the_attributes_it_lacks(tmp_path):
+    path = tmp_path / "other.nc"
+    bare = xr.Dataset(
+        {"counts": (("species", "y", "x"), np.ones((1, 2, 3), "i2"))},
+        coords={"species": ["7Li"], "x": [0.0, 1, 2], "y": [0.0, 1]},
+    )
+    bare.to_netcdf(path, engine="h5netcdf")
+    ds = read_map(path)
+    assert len(ds.attrs["map_id"]) == 12
+    assert ds.attrs["source"] == "other.nc"
+    assert "attributes filled" in ds.attrs["history"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda ds: ds.drop_vars("x"), "needs the coordinate 'x'"),
+        (lambda ds: ds.transpose("y", "x", "species"), r"use .transpose\(...\)"),
+        (lambda ds: ds.assign(counts=ds.counts.astype(float).where(ds.x > 0.1)), "14 NaN|20 NaN"),
+        (lambda ds: ds.assign(counts=ds.counts - 1), "not be negative, got -1"),
+    ],
+)
+def test_maps_that_are_wrong_inside(tmp_path, change, message):
+    path = tmp_path / "wrong.nc"
+    change(_map()).to_netcdf(path, engine="h5netcdf")
+    with pytest.raises(FormatError, match=message):
+        read_map(path)
+
+
+def test_classic_netcdf_is_told_how_to_convert(tmp_path):
+    path = tmp_path / "classic.nc"
+    path.write_bytes(b"CDF\x01" + bytes(100))
+    with pytest.raises(FormatError, match=r"version 3.*nccopy -4"):
+        read_map(path)
+
+
+def test_field_of_view_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="fov must not be given for a netCDF map"):
+        read_map(write_map(_map(), tmp_path / "map.nc"), fov=500)
+
+
+def test_edited_by_another_program(tmp_path):
+    path = write_map(_map(), tmp_path / "map.nc")
+    with h5py.File(path, "r+") as file:
+        file["counts"][0, 0, 0] += 1
+    with pytest.raises(FormatError, match=r"contents differ from what lliso wrote.*'lliso_crc32'"):
+        read_map(path)
+    with h5py.File(path, "r+") as file:
+        del file.attrs[netcdf.CHECKSUM]
+    assert read_map(path).counts[0, 0, 0] == _map().counts[0, 0, 0] + 1
+
+
+def test_a_header_that_claims_more_than_is_stored(tmp_path):
+    path = tmp_path / "bomb.nc"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("counts", shape=(2, 10**6, 10**6), dtype="i4", chunks=(1, 100, 100))
+    with pytest.raises(FormatError, match="claims 8000000000000 bytes but 0 are stored"):
+        read_map(path)
+
+
+def test_truncated(tmp_path, written):
+    path = tmp_path / "map.nc"
+    rng = random.Random(1)
+    for size in {
+        1,
+        7,
+        8,
+        48,
+        96,
+        len(written) - 1,
+        *(rng.randrange(len(written)) for _ in range(40)),
+    }:
+        path.write_bytes(written[:size])
+        with pytest.raises(FormatError):
+            read_map(path)
+
+
+def test_flipped_bytes_are_refused_or_harmless(tmp_path, written):
+    path = tmp_path / "map.nc"
+    good = _map()
+    rng = random.Random(2)
+    refused = 0
+    for _ in range(250):
+        data = bytearray(written)
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        path.write_bytes(data)
+        try:
+            ds = read_map(path)
+        except FormatError:
+            refused += 1
+            continue
+        xr.testing.assert_identical(ds, good)
+    assert refused > 0
+
+
+def test_extra_bytes_do_no_harm(tmp_path, written):
+    path = tmp_path / "map.nc"
+    path.write_bytes(written + b"more")
+    xr.testing.assert_identical(read_map(path), _map())
