@@ -1,0 +1,162 @@
+"""What a simulated specimen and instrument are, as values that go through JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lliso import schema
+from lliso.units import DIFFUSION, LENGTH, PERMEABILITY, TIME, parse_quantity
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """Grains, transport and history of a simulated specimen.
+
+    Parameters
+    ----------
+    grain_mean, grain_spread : float
+        Mean and standard deviation of the lognormal grain diameter, µm.
+    d_bulk : float
+        D inside the grains, cm²/s.
+    permeability_median, permeability_sigma : float
+        Lognormal law of P = D_gb/δ: median in cm/s and standard deviation of ln P.
+    c_natural, c_source : float
+        Fraction of ⁶Li at the start, and of the source.
+    exchange, storage : float
+        Duration of the exchange and of the storage after it, s.
+    box : tuple of float
+        ``(x0, y0, x1, y1)`` of the specimen in µm; what has y ≤ 0 is immersed.
+    window : tuple of float
+        ``(x0, y0, x1, y1)`` of the field of view in µm.
+    mesh_fine, mesh_coarse : float
+        Element size inside and far from the field of view, µm.
+
+    Examples
+    --------
+    >>> Specimen(storage="16 d").storage
+    1382400.0
+    """
+
+    grain_mean: float = 16.0
+    grain_spread: float = 11.0
+    d_bulk: float = 2.6e-8
+    permeability_median: float = 1.2e-6
+    permeability_sigma: float = 0.5
+    c_natural: float = 0.0759
+    c_source: float = 0.95
+    exchange: float = 59 * 3600.0
+    storage: float = 16 * 86400.0
+    box: tuple[float, float, float, float] = (-40.0, -800.0, 540.0, 2600.0)
+    window: tuple[float, float, float, float] = (0.0, 300.0, 500.0, 500.0)
+    mesh_fine: float = 1.5
+    mesh_coarse: float = 5.0
+
+    def __post_init__(self) -> None:
+        units = {
+            "grain_mean": LENGTH,
+            "grain_spread": LENGTH,
+            "d_bulk": DIFFUSION,
+            "permeability_median": PERMEABILITY,
+            "exchange": TIME,
+            "storage": TIME,
+            "mesh_fine": LENGTH,
+            "mesh_coarse": LENGTH,
+        }
+        for name, unit in units.items():
+            value = parse_quantity(getattr(self, name), unit, name)
+            if value < 0 or (value == 0 and name not in ("storage", "permeability_median")):
+                raise ValueError(f"{name} must be positive, got {value:g} {unit}")
+            object.__setattr__(self, name, value)
+        for name in ("c_natural", "c_source"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name):g}")
+        x0, y0, x1, y1 = self.box
+        a0, b0, a1, b1 = self.window
+        if not (x0 < a0 < a1 < x1 and y0 < b0 < b1 < y1 and y0 < 0 < y1):
+            raise ValueError(
+                "window must lie inside the box and the liquid level y = 0 too, got the window "
+                f"{self.window} and the box {self.box} (um)"
+            )
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """What the instrument does to the fraction.
+
+    Parameters
+    ----------
+    counts : float
+        Mean total counts (both isotopes) of a pixel.
+    pixels : tuple of int
+        Number of pixels along x and y.
+    psf_fwhm : float
+        Full width at half maximum of the beam, µm.
+    yield_spread : float
+        Standard deviation of ln yield between grains.
+    topography : float
+        Standard deviation of the relative intensity by topography.
+    topography_length : float
+        Its correlation length, µm.
+
+    Examples
+    --------
+    >>> Instrument(counts=600).pixels
+    (512, 206)
+    """
+
+    counts: float = 3000.0
+    pixels: tuple[int, int] = (512, 206)
+    psf_fwhm: float = 1.0
+    yield_spread: float = 0.1
+    topography: float = 0.05
+    topography_length: float = 20.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "psf_fwhm", parse_quantity(self.psf_fwhm, LENGTH, "psf_fwhm"))
+        if not self.counts > 0:
+            raise ValueError(f"counts must be positive, got {self.counts:g}")
+        if min(self.pixels) < 2:
+            raise ValueError(f"pixels must be at least 2 by 2, got {self.pixels}")
+        for name in ("psf_fwhm", "yield_spread", "topography"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name):g}")
+
+
+def parameters_text(specimen: Specimen, instrument: Instrument, seed: int) -> str:
+    """Return all parameters as sorted JSON.
+
+    Examples
+    --------
+    >>> '"seed": 7' in parameters_text(Specimen(), Instrument(), 7)
+    True
+    """
+    content = {"specimen": asdict(specimen), "instrument": asdict(instrument), "seed": seed}
+    return json.dumps(content, sort_keys=True)
+
+
+def map_id_of(parameters: str, stage: str) -> str:
+    """Return the ``map_id`` of a simulated map: a hash of its parameters and stage."""
+    return schema.hash_of_bytes(parameters.encode(), stage.encode())
+
+
+def parameters_from(text: str) -> tuple[Specimen, Instrument, int]:
+    """Read back what `parameters_text` wrote.
+
+    Examples
+    --------
+    >>> parameters_from(parameters_text(Specimen(), Instrument(), 7)) == (
+    ...     Specimen(), Instrument(), 7)
+    True
+    """
+    content = json.loads(text)
+    parts: dict[str, dict[str, Any]] = {
+        name: {k: tuple(v) if isinstance(v, list) else v for k, v in content[name].items()}
+        for name in ("specimen", "instrument")
+    }
+    return (
+        Specimen(**parts["specimen"]),
+        Instrument(**parts["instrument"]),
+        int(content["seed"]),
+    )

@@ -1,0 +1,152 @@
+"""The truth behind a simulated map, as a tidy Dataset, and how to write it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lliso._types import BoolArray, FloatArray, IntArray
+from lliso.diffusion.mesh import sampling_matrix
+from lliso.diffusion.structures import Structure
+from lliso.units import UM_PER_CM
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from lliso.maps.synthetic import Solution
+
+#: boundaries are listed as far as this beyond the field of view, µm
+_RIM = 20.0
+
+
+def truth_dataset(
+    solution: Solution,
+    x: FloatArray,
+    y: FloatArray,
+    fraction: FloatArray,
+    blurred: FloatArray,
+    rate: FloatArray,
+    label: IntArray,
+    attrs: Mapping[str, Any],
+) -> xr.Dataset:
+    """Put the truth together (see `lliso.maps.synthetic.simulate_maps`)."""
+    import xarray as xr
+
+    structure = solution.structure
+    near = _near(structure, solution.specimen.window)
+    segments = structure.segments[near]
+    step, slope = _steps_and_slopes(solution, near)
+    macro_y, macro = _macroscopic(solution)
+    b, st = "boundary", "stage"
+
+    def var(dims: Any, values: Any, units: str, name: str) -> Any:
+        return (dims, values, {"units": units, "long_name": name})
+
+    data = {
+        "x0": var(b, segments[:, 0, 0], "um", "end point"),
+        "y0": var(b, segments[:, 0, 1], "um", "end point"),
+        "x1": var(b, segments[:, 1, 0], "um", "end point"),
+        "y1": var(b, segments[:, 1, 1], "um", "end point"),
+        "nx": var(b, structure.normals[near, 0], "1", "unit normal, from grain1 to grain2"),
+        "ny": var(b, structure.normals[near, 1], "1", "unit normal, away from the source"),
+        "length": var(b, structure.lengths[near], "um", "length of the boundary"),
+        "grain1": var(b, structure.grains[near, 0].astype(np.uint16), "1", "grain"),
+        "grain2": var(b, structure.grains[near, 1].astype(np.uint16), "1", "grain"),
+        "permeability": var(b, structure.permeability[near] / UM_PER_CM, "cm/s", "P = D_gb/delta"),
+        "step": var((st, b), step, "1", "mean C in grain2 minus grain1 along the boundary"),
+        "slope": var((st, b, "side"), slope, "1/cm", "mean dC/dn at the boundary, per side"),
+        "fraction": var((st, "y", "x"), fraction, "1", "mean C of the pixel"),
+        "fraction_blurred": var((st, "y", "x"), blurred, "1", "C as the beam sees it"),
+        "relative_yield": var(("y", "x"), rate, "1", "yield and topography, mean 1"),
+        "label": var(("y", "x"), label.astype(np.uint16), "1", "grain at the pixel's centre"),
+        "grain_area": var("grain", structure.areas, "um2", "area of the grain"),
+        "grain_d": var("grain", structure.diffusivity / UM_PER_CM**2, "cm2/s", "D in the grain"),
+        "macro_fraction": var((st, "macro_y"), macro, "1", "C averaged over x"),
+    }
+    return xr.Dataset(
+        data,
+        coords={
+            "stage": list(solution.stages),
+            "side": ["grain1", "grain2"],
+            "x": ("x", x, {"units": "um"}),
+            "y": ("y", y, {"units": "um"}),
+            "macro_y": ("macro_y", macro_y, {"units": "um"}),
+        },
+        attrs={**attrs, "mean_intercept_um": structure.mean_intercept()},
+    )
+
+
+def _near(structure: Structure, window: tuple[float, float, float, float]) -> BoolArray:
+    x0, y0, x1, y1 = window
+    low, high = structure.segments.min(axis=1), structure.segments.max(axis=1)
+    return np.asarray(
+        (high[:, 0] > x0 - _RIM)
+        & (low[:, 0] < x1 + _RIM)
+        & (high[:, 1] > y0 - _RIM)
+        & (low[:, 1] < y1 + _RIM)
+    )
+
+
+def _steps_and_slopes(solution: Solution, near: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Step per stage and boundary, and slope (1/cm) also per side.
+
+    The solved structure has grains cut at the liquid level; its boundaries are matched to those
+    of the drawn one by their end points.
+    """
+    drawn, cut = solution.structure, solution.mesh.structure
+    index = {_key(p): k for k, p in enumerate(cut.segments.mean(axis=1))}
+    match = [index.get(_key(p), -1) for p in drawn.segments[near].mean(axis=1)]
+    k = np.array(match, dtype=np.int64)
+    steps = np.stack([solution.problem.steps(f)[k] for f in solution.fields])
+    slopes = np.stack([solution.problem.slopes(f)[k] for f in solution.fields])
+    # a boundary that the liquid level itself cuts has no counterpart, and no single step
+    steps[:, k < 0], slopes[:, k < 0] = np.nan, np.nan
+    return steps, slopes * UM_PER_CM
+
+
+def _key(point: FloatArray) -> tuple[int, int]:
+    return round(float(point[0]) * 1e5), round(float(point[1]) * 1e5)
+
+
+def _macroscopic(solution: Solution, pitch: float = 10.0) -> tuple[FloatArray, FloatArray]:
+    """C averaged over the width, along y."""
+    x0, y0, x1, y1 = solution.specimen.box
+    n = max(int((y1 - y0) / pitch), 2)
+    y = y0 + (np.arange(n) + 0.5) * (y1 - y0) / n
+    m = max(int((x1 - x0) / 2.0), 2)
+    x = x0 + (np.arange(m) + 0.5) * (x1 - x0) / m
+    matrix, _ = sampling_matrix(solution.mesh, x, y)
+    profile = [(matrix @ f).reshape(n, m).mean(axis=1) for f in solution.fields]
+    return y, np.stack(profile)
+
+
+#: variables left out of the file of a sample, because they follow from the others
+_DERIVED = ("fraction", "relative_yield")
+_LEVELS = 65534.0
+
+
+def write_simulated(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
+    """Write a simulated map or its truth as compressed netCDF.
+
+    Fractions are stored in steps of 1/65534 (half a step is 1e-5), geometry in single precision.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        A map, or the truth; of the truth, the unblurred fraction and the yield are left out.
+    path : path
+    """
+    ds = ds.drop_vars([n for n in _DERIVED if n in ds])
+    packed = {"zlib": True, "complevel": 9, "shuffle": True}
+    encoding: dict[str, dict[str, Any]] = {}
+    for name, v in ds.data_vars.items():
+        encoding[str(name)] = dict(packed)
+        if v.dtype.kind == "f":
+            encoding[str(name)]["dtype"] = "float32"
+    if "fraction_blurred" in ds:
+        small = {"dtype": "uint16", "scale_factor": 1.0 / _LEVELS, "_FillValue": 65535}
+        encoding["fraction_blurred"] |= small
+    ds.to_netcdf(path, engine="h5netcdf", encoding=encoding)
