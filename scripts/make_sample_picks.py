@@ -1,0 +1,100 @@
+"""Mark boundaries of the simulated sample for the first notebook, by their geometry alone.
+
+This stands for a person who sees the boundaries on a laser-microscope image of the etched surface:
+where they are and how far the grains beside them reach, not how large their steps are. The rule was
+written down, and the picks were made, before any boundary was fitted:
+
+* straight boundaries of at least 30 µm whose normal is within 50° of y,
+* a cut along the normal through the middle, 80 % of the boundary wide,
+* free of any other boundary over its whole width for at least 15 µm on each side, within the map;
+* of these the 12 with the largest width · reach³, which is what the error of the slope goes with.
+
+Run from anywhere: ``python scripts/make_sample_picks.py``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+import lliso
+from lliso.maps.cuts import map_extent
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = ROOT / "data" / "samples"
+TARGET = ROOT / "notebooks" / "picks" / "explore_grain_boundaries.json"
+
+SHORTEST_UM = 30.0
+STEEPEST_DEG = 50.0
+WIDTH_SHARE = 0.8
+LEAST_REACH_UM = 15.0
+LONGEST_REACH_UM = 60.0
+MARGIN_UM = 5.0
+HOW_MANY = 12
+
+
+def free_reach(truth: xr.Dataset, own: int, middle, normal, width: float) -> tuple[float, float]:
+    """How far the band along `normal` is free of other boundaries, before and after, in µm."""
+    ends = np.stack([[truth.x0, truth.y0], [truth.x1, truth.y1]]).transpose(2, 0, 1)
+    ends = np.delete(ends, own, axis=0) - np.asarray(middle)
+    along = ends @ normal
+    across = ends @ np.array([-normal[1], normal[0]])
+    before, after = LONGEST_REACH_UM, LONGEST_REACH_UM
+    for share in np.linspace(0, 1, 101):  # points along each boundary
+        a = along[:, 0] + share * (along[:, 1] - along[:, 0])
+        s = across[:, 0] + share * (across[:, 1] - across[:, 0])
+        within = np.abs(s) <= width / 2
+        before = min(before, np.min(-a[within & (a < 0)], initial=before))
+        after = min(after, np.min(a[within & (a > 0)], initial=after))
+    return float(before), float(after)
+
+
+def main() -> None:
+    """Write the picks file."""
+    ds = lliso.read_map(SAMPLES / "simulated_llto_59h.nc")
+    later = lliso.read_map(SAMPLES / "simulated_llto_59h_16d.nc")
+    truth = xr.load_dataset(SAMPLES / "simulated_llto_truth.nc", engine="h5netcdf")
+    (x0, x1), (y0, y1) = map_extent(ds)
+    found = []
+    for i in range(truth.sizes["boundary"]):
+        normal = np.array([float(truth.nx[i]), float(truth.ny[i])])
+        length = float(np.hypot(truth.x1[i] - truth.x0[i], truth.y1[i] - truth.y0[i]))
+        if length < SHORTEST_UM or normal[1] < np.cos(np.radians(STEEPEST_DEG)):
+            continue
+        middle = (float(truth.x0[i] + truth.x1[i]) / 2, float(truth.y0[i] + truth.y1[i]) / 2)
+        width = WIDTH_SHARE * length
+        before, after = free_reach(truth, i, middle, normal, width)
+        if min(before, after) < LEAST_REACH_UM:
+            continue
+        start = np.array(middle) - normal * (before + MARGIN_UM)
+        end = np.array(middle) + normal * (after + MARGIN_UM)
+        side = np.array([-normal[1], normal[0]]) * width / 2
+        corners = np.array([start + side, start - side, end + side, end - side])
+        if corners.min(0)[0] < x0 or corners.max(0)[0] > x1:
+            continue
+        if corners.min(0)[1] < y0 or corners.max(0)[1] > y1:
+            continue
+        worth = width * min(before, after) ** 3
+        found.append((worth, before, after, width, tuple(start), tuple(end)))
+    best = sorted(found, reverse=True)[:HOW_MANY]
+    picks = lliso.Picks(
+        note="Simulated sample. Marked from the geometry of the boundaries alone, by "
+        "scripts/make_sample_picks.py, before any fit."
+    )
+    picks = picks.anchored_to(ds).anchored_to(later)
+    in_order = sorted(best, key=lambda b: b[4][1])
+    for number, (_, before, after, width, start, end) in enumerate(in_order, start=1):
+        name = f"{number:02d}"
+        cut = lliso.LineCut(name=f"cut {name}", start=start, end=end, width=width)
+        position = before + MARGIN_UM
+        window = (position - before, position + after)
+        picks = picks.with_cut(cut).with_boundary(
+            lliso.BoundaryPick(name=name, cut=cut.name, position=position, window=window)
+        )
+    picks.save(TARGET)
+
+
+if __name__ == "__main__":
+    main()
