@@ -53,6 +53,7 @@ def _spelled_for_pint(text: str) -> str:
     text = re.sub(
         r"(?<=[A-Za-zµ])([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)", lambda m: "^" + m.group(1).translate(_SUPERSCRIPTS), text
     )
+    text = re.sub(r"^(\S+)\s+/", r"\1 1/", text)  # "1.1 /cm"
     return re.sub(r"(?<![\w.])([A-Za-zµ]+)(-?[1-9])(?![\w.])", r"\1^\2", text)
 
 
@@ -90,11 +91,13 @@ def parse_quantity(value: float | str, unit: str, name: str = "value") -> float:
     295.15
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        kind = type(value).__name__
         try:
-            value = float(value)
+            # A truth value would turn into 0 or 1, and nobody means that as a quantity.
+            value = float("" if kind.startswith("bool") else value)
         except (TypeError, ValueError):
             raise TypeError(
-                f"{name} must be a number or a string with a unit, got {type(value).__name__}"
+                f"{name} must be a number or a string with a unit, got {kind}"
             ) from None
     result = _parse_text(value, unit, name) if isinstance(value, str) else float(value)
     if not math.isfinite(result):
@@ -108,6 +111,11 @@ def _parse_text(text: str, unit: str, name: str) -> float:
         return float(text)
     except ValueError:
         pass
+    if "," in text:  # pint would take "2,6" for 26
+        raise ValueError(
+            f"{name} must be a quantity such as '{example}', got {text!r}; "
+            "write the decimal sign as a point"
+        )
     registry = _registry()
     spelled = _spelled_for_pint(text)
     number, _, rest = spelled.partition(" ")
