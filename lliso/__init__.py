@@ -20,10 +20,15 @@ _PUBLIC = {
     "PicksMismatch": "lliso.errors",
     "bin_pixels": "lliso.maps.fraction",
     "fit_boundaries": "lliso.fit.boundaries",
+    "fraction_interval": "lliso.maps.fraction",
     "isotope_fraction": "lliso.maps.fraction",
     "line_profile": "lliso.maps.cuts",
     "make_map": "lliso.schema",
+    "pick_boundaries": "lliso.apps.boundaries",
     "read_map": "lliso.io",
+    "readable_table": "lliso.fit.words",
+    "table_frame": "lliso.fit.table",
+    "true_permeability": "lliso.maps.truth",
     "write_map": "lliso.io",
 }
 

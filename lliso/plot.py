@@ -14,6 +14,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
+from matplotlib.ticker import NullFormatter
 
 from lliso.fit.boundaries import cut_profiles, fit_profiles
 from lliso.fit.words import readable_row
@@ -132,7 +133,8 @@ def draw_map(
     draw_scale_bar(ax, x1 - x0)
     if ax.figure is not None:
         bar = ax.figure.colorbar(image, ax=ax, fraction=0.025, pad=0.01)
-        bar.set_label("⁶Li fraction C")
+        bar.set_label("⁶Li fraction C", size=STYLE["axes.labelsize"])
+        bar.ax.tick_params(labelsize=STYLE["ytick.labelsize"])
         bar.outline.set_linewidth(0.4)
     return image
 
@@ -143,9 +145,17 @@ def draw_scale_bar(ax: Axes, width: float) -> list[Any]:
     length = power * max(m for m in (1, 2, 5) if m * power <= width / 5)
     (x0, x1), (y0, y1) = ax.get_xlim(), ax.get_ylim()
     right, low = x1 - 0.03 * (x1 - x0), y0 + 0.07 * (y1 - y0)
-    line = ax.plot([right - length, right], [low, low], color="white", lw=2.5, clip_on=True)
+    line = ax.plot(
+        [right - length, right], [low, low], color="white", lw=2.5, solid_capstyle="butt"
+    )
     text = ax.text(
-        right - length / 2, low, f"{length:g} µm", color="white", ha="center", va="bottom", size=7
+        right - length / 2,
+        low + 0.02 * (y1 - y0),
+        f"{length:g} µm",
+        color="white",
+        ha="center",
+        va="bottom",
+        size=STYLE["xtick.labelsize"],
     )
     ax.set(xlim=(x0, x1), ylim=(y0, y1))
     return [*line, text]
@@ -292,6 +302,7 @@ def draw_permeabilities(ax: Axes, table: xr.Dataset, *, truth: Sequence[float] =
     for i, value in enumerate(truth):
         artists += ax.plot([i - 0.3, i + 0.3], [value, value], color=BOUNDARY, lw=1.5)
     ax.set_yscale("log")
+    ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set_xticks(range(len(names)), names)
     ax.set(xlabel="boundary", ylabel="$D_{gb}/δ$ (cm/s)", xlim=(-0.7, len(names) - 0.3))
     return artists
