@@ -160,7 +160,8 @@ def _family(path: Path) -> list[Path]:
                 f"'sample - 7Li+.txt', got {path.name!r}; rename it",
             )
         prefix, folder = _prefix(path), path.parent
-    return [p for p in _named(folder) if _prefix(p) == prefix and not _is_other_export(p)]
+    files = [p for p in _named(folder) if _prefix(p) == prefix and not _is_other_export(p)]
+    return sorted(files, key=lambda p: clean_ion(_ion(p)))
 
 
 def _named(folder: Path) -> list[Path]:

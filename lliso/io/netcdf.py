@@ -1,13 +1,13 @@
 """netCDF-4: the format in which lliso keeps a map, without loss.
 
-Written through h5netcdf. Compressed variables carry HDF5's own checksums, and the file a checksum
-of all values, names and attributes, so that a damaged byte never becomes another number silently.
+Written through h5netcdf, and sealed: a checksum of the whole file follows it. Only so does a
+damaged byte never become another number silently, and never reach HDF5, which hangs on some.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import secrets
 import warnings
 import zlib
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 CLASSIC_MAGIC = b"CDF"
-CHECKSUM = "lliso_crc32"
+_SEAL = b"\nlliso crc32 %08x\n"
+_SEAL_BYTES = len(_SEAL % 0)
+_SEAL_PATTERN = re.compile(rb"\nlliso crc32 ([0-9a-f]{8})\n")
 #: deflate cannot shrink by more than this; a header that claims more is damaged
 _MAX_DEFLATE = 1100
 _NO_VALUES = b"This is a netCDF dimension but not a netCDF variable"
@@ -49,8 +51,6 @@ def write(ds: xr.Dataset, path: Path) -> None:
     for name, attrs in [("the map", ds.attrs), *((n, v.attrs) for n, v in ds.variables.items())]:
         _check_attrs(name, attrs)
     out = ds.drop_encoding()
-    if all(isinstance(v.data, np.ndarray) for v in ds.variables.values()):
-        out = out.assign_attrs({CHECKSUM: _checksum(ds)})  # lazy data are not worth a second pass
     encoding: dict[Hashable, dict[str, Any]] = {}
     for name, variable in out.variables.items():
         if variable.dtype.kind in "iufb":
@@ -59,6 +59,7 @@ def write(ds: xr.Dataset, path: Path) -> None:
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         out.to_netcdf(aside, engine="h5netcdf", encoding=encoding)
+        _seal(aside)
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
@@ -108,6 +109,8 @@ def read(path: Path, options: Options) -> xr.Dataset:
             "this is classic netCDF (version 3), lliso reads netCDF-4; convert it with "
             "'nccopy -4 old.nc new.nc', or in xarray with .to_netcdf(new, engine='h5netcdf')",
         )
+    if options.chunks is None:  # else the file may be larger than one wants to read twice
+        _check_seal(path)
     try:
         _check_sizes(path)
         ds = _open(path, options)
@@ -162,16 +165,7 @@ def _open(path: Path, options: Options) -> xr.Dataset:
             ds = xr.open_dataset(path, chunks=options.chunks, **keywords)
     else:
         ds = xr.load_dataset(path, **keywords)
-    ds = _plain(ds)
-    stored = ds.attrs.pop(CHECKSUM, None)
-    if stored is not None and options.chunks is None and stored != _checksum(ds):
-        raise FormatError(
-            path,
-            None,
-            "the contents differ from what lliso wrote: the file is damaged (copy it again) or was "
-            f"edited by another program (if on purpose, delete its attribute '{CHECKSUM}')",
-        )
-    return ds
+    return _plain(ds)
 
 
 def _plain(ds: xr.Dataset) -> xr.Dataset:
@@ -211,29 +205,38 @@ def _checked(ds: xr.Dataset, path: Path) -> xr.Dataset:
     return add_history(ds, f"read {path.name} as netcdf; attributes filled: {', '.join(missing)}")
 
 
-def _checksum(ds: xr.Dataset) -> str:
-    """CRC-32 of names, dimensions, types, values and attributes, in a fixed order."""
+def _seal(path: Path) -> None:
+    """Append the checksum of the whole file; HDF5 does not look beyond its own end."""
+    crc, _ = _crc_and_tail(path, path.stat().st_size)
+    with path.open("ab") as file:
+        file.write(_SEAL % crc)
+
+
+def _check_seal(path: Path) -> None:
+    """Refuse a file whose bytes are not those that lliso wrote, before HDF5 sees them.
+
+    A file without a seal is of another program, or was changed by one (HDF5 then cuts the seal
+    off); HDF5 itself has to find out whether it is in order.
+    """
+    crc, tail = _crc_and_tail(path, path.stat().st_size - _SEAL_BYTES)
+    found = _SEAL_PATTERN.fullmatch(tail)
+    if found is not None and int(found[1], 16) != crc:
+        raise FormatError(
+            path,
+            None,
+            "the file is damaged: its bytes are not those that lliso wrote; copy it again from "
+            "where it came from",
+        )
+
+
+def _crc_and_tail(path: Path, size: int) -> tuple[int, bytes]:
+    """Return the CRC-32 of the first `size` bytes, and what follows them."""
     crc = 0
-    for name in sorted(ds.variables, key=str):
-        variable = ds.variables[name]
-        values = np.ascontiguousarray(variable.values)
-        values = values.astype(values.dtype.newbyteorder("<"), copy=False)
-        kind = "text" if values.dtype.kind in "UOT" else values.dtype.str
-        facts = [str(name), name in ds.coords, list(map(str, variable.dims)), kind, values.shape]
-        crc = zlib.crc32(json.dumps([*facts, _sorted(variable.attrs)]).encode(), crc)
-        if kind == "text":
-            crc = zlib.crc32(json.dumps([str(v) for v in values.ravel()]).encode(), crc)
-        else:
-            crc = zlib.crc32(values.tobytes(), crc)
-    attrs = {k: v for k, v in ds.attrs.items() if k != CHECKSUM}
-    return f"{zlib.crc32(json.dumps(_sorted(attrs)).encode(), crc):08x}"
-
-
-def _sorted(attrs: dict[Any, Any]) -> list[list[str]]:
-    def text(value: Any) -> str:
-        return repr(value.item() if isinstance(value, np.generic) else value)
-
-    return sorted([str(k), text(v)] for k, v in attrs.items())
+    with path.open("rb") as file:
+        while size > 0 and (block := file.read(min(size, 2**20))):
+            crc = zlib.crc32(block, crc)
+            size -= len(block)
+        return crc, file.read(_SEAL_BYTES + 1)
 
 
 READER = Reader(

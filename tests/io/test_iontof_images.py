@@ -190,7 +190,7 @@ def test_lost_beginning(tmp_path, make_ascii, counts):
 def test_mismatched_images(lithium_folder, make_ascii, counts):
     file = lithium_folder / "LLTO 59 h - Li+.txt"
     file.write_bytes(make_ascii(counts[1][:4]))
-    with pytest.raises(FormatError, match=r"same size, got .*7Li: 7 x 4.*6Li: 7 x 5"):
+    with pytest.raises(FormatError, match=r"same size, got .*6Li: 7 x 5.*7Li: 7 x 4"):
         read_map(lithium_folder, fov=FOV)
 
 
@@ -259,8 +259,9 @@ def test_damage_is_refused_or_changes_one_pixel(tmp_path, make_ascii, counts, at
         return
     except LlisoWarning:  # "1.5" for "135" is a number, and suspicious
         return
-    assert ds.counts.shape == (1, 5, 7)
-    assert np.count_nonzero(ds.counts.values[0] != counts[0]) <= 2
+    rows = ds.sizes["y"]  # cut off after a whole row of pixels, it is a smaller image
+    assert ds.counts.shape == (1, rows if cut else 5, 7)
+    assert np.count_nonzero(ds.counts.values[0] != counts[0][:rows]) <= 2
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
