@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from lliso._types import FloatArray, IntArray
 from lliso.errors import LlisoWarning
 from lliso.maps.fraction import sum_frames
-from lliso.schema import COUNTS, SPECIES, X, Y, check_map, pixel_size
+from lliso.schema import COUNTS, SPECIES, X, Y, check_counts, check_map, pixel_size
 
 DISTANCE = "distance"
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -141,7 +141,8 @@ def line_profile(ds: xr.Dataset, cut: LineCut, slice_length: float | None = None
     check_map(ds)
     ds = sum_frames(ds)
     pitch = pixel_size(ds)
-    if cut.width < min(pitch) * (1 - 1e-9):
+    ux, uy = cut.direction
+    if cut.width * math.hypot(uy / pitch[0], ux / pitch[1]) < 1 - 1e-9:
         raise ValueError(
             f"cut '{cut.name}' must be at least one pixel wide, got a width of {cut.width:g} um "
             f"on pixels of {pitch[0]:.3g} x {pitch[1]:.3g} um"
@@ -199,13 +200,15 @@ def _pixels_in_band(
     py = y[i0:i1, None] - cut.start[1]
     along = px * ux + py * uy
     across = py * ux - px * uy
-    # Half-open in both directions: a pixel centred on an edge belongs to one of two cuts that
-    # touch, never to both. The nudge keeps rounding from deciding differently along one edge.
-    eps = 1e-9 * cut.length
-    inside = (along >= -eps) & (along < reach - eps) & (across >= -half - eps)
-    inside &= across < half - eps
+    # Half-open in both directions: a pixel centred on an edge belongs to one of two cuts (or
+    # slices) that touch, never to both. Which one is a matter of the map, not of where the cut was
+    # begun; and the nudge keeps rounding from deciding differently along one edge.
+    nudge = 1e-9 * cut.length
+    along = along + (nudge if (uy, ux) > (0.0, 0.0) else -nudge)
+    across = across + (nudge if (ux, -uy) > (0.0, 0.0) else -nudge)
+    inside = (along >= 0) & (along < reach) & (across >= -half) & (across < half)
     rows, columns = np.nonzero(inside)
-    return rows + i0, columns + j0, np.maximum(along[inside], 0.0) + eps
+    return rows + i0, columns + j0, along[inside]
 
 
 def _summed(
@@ -215,6 +218,7 @@ def _summed(
     r0, r1, c0, c1 = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
     block = np.asarray(counts.data[:, r0:r1, c0:c1])
     picked = block[:, rows - r0, columns - c0]
+    check_counts(picked)  # of a lazy map nobody has looked at the values yet
     sums = np.stack([np.bincount(index, weights=s, minlength=n_slices) for s in picked])
     if counts.dtype.kind in "ui":  # whole below 2**53, so the way through float is exact
         sums = sums.astype(np.int64)
