@@ -67,8 +67,14 @@ STYLE: Any = {
 @contextmanager
 def style() -> Iterator[None]:
     """Apply lliso's figure style inside a ``with`` block."""
-    with mpl.rc_context(STYLE):
+    # Not rc_context: it also takes back what a notebook's backend sets when it is loaded inside,
+    # and figures are then never shown.
+    before = {name: mpl.rcParams[name] for name in STYLE}
+    mpl.rcParams.update(STYLE)
+    try:
         yield
+    finally:
+        mpl.rcParams.update(before)
 
 
 def figure(width: float = PAGE_WIDTH, height: float = 3.0, **kwargs: Any) -> tuple[Figure, Any]:
@@ -129,7 +135,8 @@ def draw_map(
         vmax=found[1] if high is None else high,
         interpolation="nearest",
     )
-    ax.set(xlabel="x (µm)", ylabel="y (µm)", title=map_title(ds))
+    ax.set(xlabel="x (µm)", ylabel="y (µm)")
+    ax.set_title(map_title(ds), size=STYLE["axes.titlesize"])
     draw_scale_bar(ax, x1 - x0)
     if ax.figure is not None:
         bar = ax.figure.colorbar(image, ax=ax, fraction=0.025, pad=0.01)

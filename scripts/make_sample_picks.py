@@ -6,8 +6,8 @@ written down, and the picks were made, before any boundary was fitted:
 
 * straight boundaries of at least 15 µm whose normal is within 60° of y,
 * a cut along the normal through the middle, 60 % of the boundary wide,
-* free of any other boundary over its whole width for at least 10 µm on each side, the window ending there or at
-  the edge of the map;
+* free of any other boundary over its whole width for at least 10 µm on each side (the window ends
+  there, at the edge of the map, or after 60 µm);
 * of these the 12 with the largest width · reach³, which is what the error of the slope goes with.
 
 Run from anywhere: ``python scripts/make_sample_picks.py``.

@@ -52,7 +52,7 @@ COLUMNS = {
     "d_gb_low": ("cm^2/s", "its lower limit at the stated level"),
     "d_gb_high": ("cm^2/s", "its upper limit at the stated level"),
     "delta": ("nm", "boundary thickness assumed"),
-    "slope_share": ("1", "share of the variance of ln P that is the slope's"),
+    "slope_share": ("1", "share of the variance of ln P that would vanish, were the slope known"),
     "chi2_red": ("1", "reduced chi-square against the counting errors"),
     "p_value": ("1", "probability of a larger chi-square"),
     "n_slices": ("1", "slices used"),
@@ -221,7 +221,8 @@ def _first_order(step: float, slope: float, covariance: Any, d_bulk: float, z: f
 def _slope_share(step: float, slope: float, covariance: Any) -> float:
     relative = covariance / np.outer([step, slope], [step, slope])
     total = relative[0, 0] + relative[1, 1] - 2 * relative[0, 1]
-    return float(relative[1, 1] / total)
+    of_step_alone = relative[0, 0] - relative[0, 1] ** 2 / relative[1, 1]
+    return float(1 - of_step_alone / total)
 
 
 def table_frame(table: xr.Dataset) -> pd.DataFrame:
