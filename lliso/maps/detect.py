@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+#: two steps closer than this many slices are one
+_APART = 3.0
+#: how many slices beside a step its blur reaches
+_BLURRED = 1.5
+
+
 @dataclass(frozen=True)
 class StepScan:
     """Significance of a step at each candidate position of a profile.
@@ -69,6 +75,7 @@ def scan_steps(
     positions: FloatArray | None = None,
     reach: float = 8.0,
     known: Iterable[tuple[float, float]] = (),
+    guard: float = 0.5,
 ) -> StepScan:
     """Fit a straight line with a step at each candidate position.
 
@@ -82,22 +89,29 @@ def scan_steps(
         How far to each side the straight line extends, in µm. Short against a grain, or the next
         boundary is mistaken for slope.
     known : iterable of tuple of float
-        (position in µm, step) of steps that are taken off before.
+        (position in µm, step) of steps that are taken off before. Slices beside them are left out,
+        because the instrument's blur stays there.
+    guard : float
+        Slices whose middle is nearer to a candidate than this many slices belong to neither side.
 
     Returns
     -------
     StepScan
     """
+    known = list(known)
     x, c, n, pitch = _fractions(profile, known)
+    for at, _ in known:
+        n = np.where(np.abs(x - at) < _BLURRED * pitch, 0.0, n)
+    raw = _fractions(profile, ())[1]
     if positions is None:
         positions = (x[:-1] + x[1:]) / 2
-    half = pitch / 2
-    mean = float(np.average(c, weights=n)) if n.sum() > 0 else 0.5
-    variance = max(mean * (1 - mean), 1e-12)
     nu = x[None, :] - positions[:, None]
-    # A slice that the step falls into belongs to neither side.
-    use = (np.abs(nu) <= reach) & (np.abs(nu) >= half)
-    weight = np.where(use, n[None, :] / variance, 0.0)
+    # Rounding must not decide about a slice that touches the guard.
+    use = (np.abs(nu) <= reach) & (np.abs(nu) >= 0.999 * guard * pitch)
+    # The counting error is that of what was counted, near the candidate, known steps and all.
+    counts = np.where(use, n[None, :], 0.0)
+    mean = (counts @ raw + 0.5) / (counts.sum(axis=1) + 1.0)
+    weight = counts / (mean * (1 - mean))[:, None]
     terms = np.stack([np.ones_like(nu), np.sign(nu) / 2, nu / reach])
     normal = np.einsum("apx,px,bpx->pab", terms, weight, terms)
     right = np.einsum("apx,px,x->pa", terms, weight, c)
@@ -141,17 +155,24 @@ def find_steps(
         By position; the known ones not among them.
     """
     taken = list(known)
+    pitch = _fractions(profile, ())[3]
     found: list[LocatedStep] = []
     while len(found) < most:
         scan = scan_steps(profile, known=taken)
         if scan.significance.size == 0:
             break
-        i = int(np.argmax(np.abs(scan.significance)))
-        if abs(scan.significance[i]) < threshold:
+        significance = np.abs(scan.significance)
+        for at, _ in taken:  # what is left there is blur, no second step
+            significance[np.abs(scan.position - at) < _APART * pitch] = 0.0
+        i = int(np.argmax(significance))
+        if significance[i] < threshold:
             break
-        position, step = float(scan.position[i]), float(scan.step[i])
-        if any(abs(position - at) < 1e-9 for at, _ in taken):
-            break  # what is left there is no step
+        # Taken off at its own place, not at the nearest border between slices: at high counts the
+        # difference would look like another step.
+        position = _refined(profile, float(scan.position[i]), taken)
+        step = float(scan_steps(profile, np.array([position]), known=taken, guard=_BLURRED).step[0])
+        if not np.isfinite(step):
+            position, step = float(scan.position[i]), float(scan.step[i])
         taken.append((position, step))
         found.append(LocatedStep(position, step, float(scan.significance[i]), True))
     return sorted(found, key=lambda s: s.position)
@@ -176,7 +197,7 @@ def locate_step(
     Returns
     -------
     LocatedStep
-        The step nearest to `near`, placed to a quarter of a slice; `near` itself with
+        The step nearest to `near`, placed to a tenth of a slice; `near` itself with
         ``found=False`` if there is none.
     """
     x = profile[DISTANCE].values
@@ -197,14 +218,14 @@ def _refined(
     """Place a step to a tenth of a slice: least misfit of a line with a step."""
     x, c, n, pitch = _fractions(profile, others)
     use = (np.abs(x - position) <= reach) & (n > 0)
-    weight = np.sqrt(n[use])
     candidates = position + np.arange(-15, 16) * pitch / 10
-    misfit = []
-    for at in candidates:
-        nu = x[use] - at
-        terms = np.column_stack([np.ones_like(nu), blurred_step(nu, 0.0, pitch), nu])
-        value, *_ = np.linalg.lstsq(terms * weight[:, None], c[use] * weight, rcond=None)
-        misfit.append(float(np.sum((weight * (c[use] - terms @ value)) ** 2)))
+    nu = x[None, use] - candidates[:, None]
+    terms = np.stack([np.ones_like(nu), blurred_step(nu, 0.0, pitch), nu / reach])
+    weighted = terms * n[use]
+    normal = np.einsum("apx,bpx->pab", weighted, terms)
+    right = np.einsum("apx,x->pa", weighted, c[use])
+    value = np.einsum("pab,pb->pa", np.linalg.pinv(normal, hermitian=True), right)
+    misfit = ((c[use] - np.einsum("pa,apx->px", value, terms)) ** 2) @ n[use]
     return float(candidates[int(np.argmin(misfit))])
 
 
@@ -216,7 +237,7 @@ def _fractions(
     n6 = species_counts(profile, LI6).values
     n = n6 + species_counts(profile, LI7).values
     c = n6 / np.where(n > 0, n, 1)
-    pitch = float(profile.attrs.get("slice_length", np.diff(x).mean()))
+    pitch = float(profile.attrs["slice_length"])
     for at, height in known:
         c = c - height * blurred_step(x - at, 0.0, pitch)
     return x, c, n, pitch
