@@ -39,6 +39,7 @@ class Options:
     fov: FieldOfView | None = None
     partial: bool = False
     chunks: Mapping[Hashable, int] | int | str | None = None
+    windows: Mapping[str, tuple[float, float]] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Reader:
         True if the reader was tried on a real file of this format.
     folders : bool
         True if a folder of files can be one map.
+    windows : bool
+        True if the file holds spectra, so that the mass windows can be chosen.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Reader:
     read: Callable[[Path, Options], xr.Dataset]
     seen: bool
     folders: bool = False
+    windows: bool = False
 
 
 class FovMissing(FormatError):  # noqa: N818 - says what happened, like PicksMismatch

@@ -2,8 +2,8 @@
 
 Layout (little-endian): ``00 00 "BIF6"``, three uint16 (number of intervals, nx, ny), then for each
 interval an int32 id, three float32 (centre, lower and upper m/z) and nx*ny uint32 counts, x
-fastest. The layout was established on real files of others; none may be passed on, and this
-reader itself has only been run on files built to that layout.
+fastest. The layout is from other programs' readers and was reported to hold on four real files;
+none was at hand here, and this reader has only been run on files built to that layout.
 
 The format holds neither the size of a pixel nor the orientation of the image.
 """

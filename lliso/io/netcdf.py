@@ -18,25 +18,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lliso.errors import FormatError
+from lliso.io import _hdf5
 from lliso.io._reader import Options, Reader, hash_of_files
 from lliso.schema import COUNTS, DEFAULT_ATTRS, add_history, check_map
 
 if TYPE_CHECKING:
     import xarray as xr
 
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 CLASSIC_MAGIC = b"CDF"
 _SEAL = b"\nlliso crc32 %08x\n"
 _SEAL_BYTES = len(_SEAL % 0)
 _SEAL_PATTERN = re.compile(rb"\nlliso crc32 ([0-9a-f]{8})\n")
 #: deflate cannot shrink by more than this; a header that claims more is damaged
 _MAX_DEFLATE = 1100
-_NO_VALUES = b"This is a netCDF dimension but not a netCDF variable"
 
 
 def sniff(head: bytes, path: Path) -> bool:  # noqa: ARG001 - all readers are asked alike
     """Return True if the file begins like HDF5 or classic netCDF."""
-    return head.startswith((HDF5_MAGIC, CLASSIC_MAGIC))
+    return head.startswith((_hdf5.MAGIC, CLASSIC_MAGIC))
 
 
 def write(ds: xr.Dataset, path: Path) -> None:
@@ -112,45 +111,15 @@ def read(path: Path, options: Options) -> xr.Dataset:
     if options.chunks is None:  # else the file may be larger than one wants to read twice
         _check_seal(path)
     try:
-        _check_sizes(path)
+        _hdf5.check_sizes(path, _MAX_DEFLATE)
         ds = _open(path, options)
     except FormatError:
         raise
     except Exception as err:  # a damaged HDF5 file raises any kind of error, bare OSError included
         if isinstance(err, ModuleNotFoundError):
             raise
-        raise FormatError(
-            path, None, f"the file is damaged or cut short ({_first_line(err)}); copy it again"
-        ) from err
+        raise _hdf5.damaged(path, err) from err
     return _checked(ds, path)
-
-
-def _first_line(err: Exception) -> str:
-    return (str(err).strip().splitlines() or [type(err).__name__])[0][:120]
-
-
-def _check_sizes(path: Path) -> None:
-    """Refuse a file whose header claims more data than its bytes can hold."""
-    import h5py
-
-    with h5py.File(path, "r") as file:
-
-        def check(name: str, item: Any) -> None:
-            if not isinstance(item, h5py.Dataset) or h5py.check_vlen_dtype(item.dtype):
-                return
-            if np.bytes_(item.attrs.get("NAME", b"")).startswith(_NO_VALUES):
-                return  # the size of a dimension, without values
-            claimed = int(item.size or 0) * item.dtype.itemsize
-            stored = int(item.id.get_storage_size())
-            if stored > path.stat().st_size or claimed > _MAX_DEFLATE * stored + 4096:
-                raise FormatError(
-                    path,
-                    None,
-                    f"variable '{name}' claims {claimed} bytes but {stored} are stored: the file "
-                    "is damaged; copy it again",
-                )
-
-        file.visititems(check)
 
 
 def _open(path: Path, options: Options) -> xr.Dataset:

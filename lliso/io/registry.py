@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lliso.errors import FormatError
-from lliso.io import bif6, iontof_ascii, netcdf
+from lliso.io import bif6, iontof_ascii, netcdf, simsh5
 from lliso.io._reader import (
     ONE_UM_PER_PIXEL,
     FieldOfView,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Chunks = Mapping[Hashable, int] | int | str
 
-READERS: list[Reader] = [netcdf.READER, bif6.READER, iontof_ascii.READER]
+READERS: list[Reader] = [simsh5.READER, netcdf.READER, bif6.READER, iontof_ascii.READER]
 
 _HEAD_BYTES = 4096
 #: formats that no program outside the instrument's maker reads: the way round them
@@ -39,8 +39,8 @@ def formats() -> list[Reader]:
 
     Examples
     --------
-    >>> [reader.name for reader in formats()][:3]
-    ['netcdf', 'bif6', 'iontof-ascii']
+    >>> [reader.name for reader in formats()]
+    ['simsh5', 'netcdf', 'bif6', 'iontof-ascii']
     """
     return list(READERS)
 
@@ -53,6 +53,7 @@ def read_map(
     partial: bool = False,
     shots: int | None = None,
     chunks: Chunks | None = None,
+    windows: Mapping[str, tuple[float, float]] | None = None,
 ) -> xr.Dataset:
     """Read a map of counts.
 
@@ -73,6 +74,9 @@ def read_map(
         Checked, and kept as the variable ``shots``.
     chunks : mapping, int or "auto", optional
         Return dask arrays of this chunking; netCDF then stays on disk until it is needed.
+    windows : mapping of str to (float, float), optional
+        For formats that hold spectra: species and their lower and upper m/z, such as
+        ``{"6Li": (5.95, 6.08), "7Li": (6.95, 7.09)}``.
 
     Returns
     -------
@@ -86,7 +90,7 @@ def read_map(
     FormatError
         If the format is not known, or the file damaged or incomplete.
     ValueError
-        If `format` or `fov` make no sense.
+        If `format`, `fov`, `shots` or `windows` make no sense.
 
     Examples
     --------
@@ -104,7 +108,13 @@ def read_map(
         raise FormatError(
             path, None, f"the format '{reader.name}' needs a file, got a folder; give the file"
         )
-    ds = reader.read(path, Options(fov=fov, partial=partial, chunks=chunks))
+    if windows is not None and not reader.windows:
+        raise ValueError(
+            f"windows must be given for formats that hold spectra only, got them for "
+            f"'{reader.name}', whose images are made already"
+        )
+    options = Options(fov=fov, partial=partial, chunks=chunks, windows=windows)
+    ds = reader.read(path, options)
     if shots is not None:
         ds = _with_shots(ds, shots, path)
     return ds if chunks is None else ds.chunk(chunks)

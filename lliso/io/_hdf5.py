@@ -1,0 +1,52 @@
+"""HDF5 with care: the library trusts its files, lliso does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lliso.errors import FormatError
+
+MAGIC = b"\x89HDF\r\n\x1a\n"
+_NO_VALUES = b"This is a netCDF dimension but not a netCDF variable"
+
+
+def check_sizes(path: Path, most: int) -> None:
+    """Refuse a file whose header claims more data than its bytes can hold.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    most : int
+        By how much the compression in use can shrink data at most.
+    """
+    import h5py
+
+    size = path.stat().st_size
+    with h5py.File(path, "r") as file:
+
+        def check(name: str, item: Any) -> None:
+            if not isinstance(item, h5py.Dataset) or h5py.check_vlen_dtype(item.dtype):
+                return
+            if np.bytes_(item.attrs.get("NAME", b"")).startswith(_NO_VALUES):
+                return  # the size of a dimension, without values
+            claimed = int(item.size or 0) * item.dtype.itemsize
+            stored = int(item.id.get_storage_size())
+            if stored > size or claimed > most * stored + 4096:
+                raise FormatError(
+                    path,
+                    None,
+                    f"variable '{name}' claims {claimed} bytes but {stored} are stored: the file "
+                    "is damaged; copy it again",
+                )
+
+        file.visititems(check)
+
+
+def damaged(path: Path, err: Exception) -> FormatError:
+    """Return the error for whatever HDF5 raised: a damaged file can raise anything."""
+    text = (str(err).strip().splitlines() or [type(err).__name__])[0][:120]
+    return FormatError(path, None, f"the file is damaged or cut short ({text}); copy it again")
