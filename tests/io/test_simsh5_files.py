@@ -1,4 +1,5 @@
 import random
+import sys
 from pathlib import Path
 
 import h5py
@@ -162,3 +163,9 @@ def test_the_real_map_with_both_lithium_isotopes():
     assert abs(share - 0.3085) < 2 * np.sqrt(share * (1 - share) / (n63 + n65))
     assert "80 x 80 um" in describe(REAL)
     assert next(r for r in formats() if r.name == "simsh5").seen
+
+
+def test_missing_package_is_named(path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "hdf5plugin", None)
+    with pytest.raises(ModuleNotFoundError, match="needs the package hdf5plugin: pip install"):
+        read_map(path)
