@@ -165,13 +165,16 @@ def _figures(
     import matplotlib as mpl
 
     mpl.use("agg")
-    from lliso.plot import draw_permeabilities, figure, figure_of_cut, save_figure
+    from lliso.plot import (
+        draw_permeabilities,
+        figure,
+        figure_of_map,
+        figure_of_profiles,
+        save_figure,
+    )
 
-    files: list[Path] = []
-    for cut in picks.cuts:
-        if picks.on_cut(cut.name):
-            name = "cut_" + "".join(c if c.isalnum() else "_" for c in cut.name)
-            files += save_figure(figure_of_cut(ds, picks, cut.name, **options), out / name)
+    files = save_figure(figure_of_map(ds, picks), out / "map")
+    files += save_figure(figure_of_profiles(ds, picks, **options), out / "profiles")
     fig, ax = figure(4.5, 2.8)
     draw_permeabilities(ax, table)
     return files + save_figure(fig, out / "permeabilities")

@@ -17,7 +17,6 @@ from matplotlib.patches import Polygon
 from matplotlib.ticker import NullFormatter
 
 from lliso.fit.boundaries import cut_profiles, fit_profiles
-from lliso.fit.words import readable_row
 from lliso.maps.cuts import DISTANCE, line_profile, map_extent
 from lliso.maps.fraction import isotope_fraction
 
@@ -199,11 +198,14 @@ def draw_cut(
         ends = ((x - half * uy, x + half * uy), (y + half * ux, y - half * ux))
         artists.append(ax.add_line(Line2D(*ends, color=FIT, lw=1.2)))
     if label:
+        # Near the right edge the name would leave the map.
+        left = ax.transAxes.inverted().transform(ax.transData.transform(cut.end))[0] > 0.93
         artists.append(
             ax.annotate(
                 cut.name,
                 cut.end,
-                xytext=(3, 3),
+                ha="right" if left else "left",
+                xytext=(-3 if left else 3, 3),
                 textcoords="offset points",
                 color=CUT,
                 fontsize=6,
@@ -315,9 +317,7 @@ def draw_permeabilities(ax: Axes, table: xr.Dataset, *, truth: Sequence[float] =
     return artists
 
 
-def figure_of_cut(
-    ds: xr.Dataset, picks: Picks, cut: str, row: Mapping[str, Any] | None = None, **options: Any
-) -> Figure:
+def figure_of_cut(ds: xr.Dataset, picks: Picks, cut: str, **options: Any) -> Figure:
     """Draw a map with one cut above the profile along it with its fits.
 
     Parameters
@@ -328,8 +328,6 @@ def figure_of_cut(
         Picks made on it.
     cut : str
         Name of the cut.
-    row : mapping, optional
-        Not drawn if missing; a row of numbers whose words go into the title.
     **options
         For `lliso.fit.boundaries.fit_profiles`.
 
@@ -342,14 +340,62 @@ def figure_of_cut(
     with style():
         draw_map(top, ds)
         draw_cut(top, line, picks.on_cut(cut))
-        profiles = cut_profiles(ds, picks) or {cut: line_profile(ds, line)}
-        if cut not in profiles:
-            profiles[cut] = line_profile(ds, line)
+        profiles = {**cut_profiles(ds, picks), cut: line_profile(ds, line)}
         fits = {f.name: f for f in fit_profiles(profiles, picks, **options)}
         draw_profile(bottom, profiles[cut])
         draw_fits(bottom, fits, picks.on_cut(cut))
-        title = cut if row is None else f"{cut}: {readable_row(cut, row)['permeability']} cm/s"
-        bottom.set_title(title)
+        bottom.set_title(cut)
+    return fig
+
+
+def figure_of_map(ds: xr.Dataset, picks: Picks) -> Figure:
+    """Draw a map with every cut and boundary of the picks.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    (x0, x1), (y0, y1) = map_extent(ds)
+    height = 0.8 + (PAGE_WIDTH - 1.2) * (y1 - y0) / (x1 - x0)
+    fig, ax = figure(PAGE_WIDTH, min(height, 8.0))
+    with style():
+        draw_map(ax, ds)
+        for cut in picks.cuts:
+            draw_cut(ax, cut, picks.on_cut(cut.name))
+    return fig
+
+
+def figure_of_profiles(ds: xr.Dataset, picks: Picks, **options: Any) -> Figure:
+    """Draw the profiles along all cuts that carry boundaries, with their fits.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        A map.
+    picks : Picks
+        Picks made on it.
+    **options
+        For `lliso.fit.boundaries.fit_profiles`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    profiles = cut_profiles(ds, picks)
+    fits = {f.name: f for f in fit_profiles(profiles, picks, **options)}
+    columns = min(3, len(profiles))
+    rows = -(-len(profiles) // columns)
+    fig, axes = figure(PAGE_WIDTH, 1.75 * rows + 0.3, nrows=rows, ncols=columns, squeeze=False)
+    with style():
+        for ax, (name, profile) in zip(axes.flat, profiles.items(), strict=False):
+            draw_profile(ax, profile)
+            draw_fits(ax, fits, picks.on_cut(name))
+            ax.set(xlabel="", ylabel="")
+            ax.set_title(name)
+        for ax in axes.flat[len(profiles) :]:
+            ax.set_axis_off()
+        fig.supxlabel("distance along the cut (µm)", size=STYLE["axes.labelsize"])
+        fig.supylabel("⁶Li fraction C", size=STYLE["axes.labelsize"])
     return fig
 
 

@@ -58,8 +58,8 @@ def test_fit_writes_what_the_library_computes(files, tmp_path, capsys):
         xr.testing.assert_allclose(stored.load(), table)
         assert stored["permeability"].attrs["units"] == "cm/s"
     for ending in ("svg", "pdf", "png"):
-        assert (out / f"cut_down_1.{ending}").stat().st_size > 1000
-        assert (out / f"permeabilities.{ending}").stat().st_size > 1000
+        for figure in ("map", "profiles", "permeabilities"):
+            assert (out / f"{figure}.{ending}").stat().st_size > 1000
     shown = capsys.readouterr().out
     assert "simulated" in shown
     assert "D_gb/δ (cm/s)" in shown
