@@ -20,7 +20,7 @@ STAMP = VENV / "lliso-start"  # folder, hash and extras of the last set-up that 
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 PINS = ROOT / "constraints" / "lab-test.txt"
 HARMFUL = ("PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_CONSTRAINT")
-FIT = """fit data/samples/simulated_llto_59h.nc --d-bulk 2.6e-8cm^2/s --output results
+FIT = """fit data/samples/simulated_llto_59h.nc --d-bulk 2.6e-8cm^2/s -o results
     --picks notebooks/picks/explore_grain_boundaries.json""".split()
 
 

@@ -1,7 +1,6 @@
 """What all tests share."""
 
 import os
-import shutil
 
 import numpy as np
 import pytest
@@ -35,23 +34,3 @@ def simulated_map(rng: np.random.Generator) -> xr.Dataset:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the browser's tests for the end: they are the slow ones."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
-
-
-@pytest.fixture(scope="session")
-def browser_program() -> str:
-    """Return the path of a Chromium; without one skip, but fail where CI asks for everything."""
-    elsewhere = (
-        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-        "C:/Program Files/Google/Chrome/Application/chrome.exe",
-        "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
-    )
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
-    found = [shutil.which(name) for name in names]
-    found += [path for path in elsewhere if os.path.exists(path)]  # noqa: PTH110 - strings
-    program = next((path for path in found if path), None)
-    if program is None:
-        reason = "no Chromium, Chrome or Edge on this machine"
-        if os.environ.get("LLISO_CI") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return program

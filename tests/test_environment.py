@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-CONDA = {"matplotlib": "matplotlib-base"}  # conda's matplotlib brings a window system
+# conda's matplotlib brings a window system, and its dask a cluster
+CONDA = {"matplotlib": "matplotlib-base", "dask": "dask-core"}
 
 
 def named(requirements: list[str]) -> dict[str, str]:
