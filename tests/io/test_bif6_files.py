@@ -154,6 +154,14 @@ def test_impossible_mass_interval(lithium_bif6, make_bif6, counts, window):
         read_map(lithium_bif6, fov=FOV)
 
 
+def test_signalling_nan_as_mass(lithium_bif6):
+    data = bytearray(lithium_bif6.read_bytes())
+    data[16:20] = bytes.fromhex("0100807f")
+    lithium_bif6.write_bytes(data)
+    with pytest.raises(FormatError, match=r"mass interval 0 must have .* got centre nan"):
+        read_map(lithium_bif6, fov=FOV)
+
+
 def test_a_flipped_high_bit_does_not_become_two_thousand_million_ions(lithium_bif6):
     data = bytearray(lithium_bif6.read_bytes())
     data[12 + 16 + 3] |= 0x80
