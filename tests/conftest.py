@@ -2,6 +2,7 @@
 
 import os
 
+import hypothesis
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,6 +11,10 @@ from lliso.schema import make_map
 
 # The tests draw into memory; a window system must not be asked for.
 os.environ.setdefault("MPLBACKEND", "agg")
+
+# A first example may be slow (imports, a busy machine); how fast code is, benchmarks/ says.
+hypothesis.settings.register_profile("lliso", deadline=None)
+hypothesis.settings.load_profile("lliso")
 
 
 @pytest.fixture
