@@ -161,7 +161,7 @@ def line_profile(ds: xr.Dataset, cut: LineCut, slice_length: float | None = None
     profile = _summed(ds, rows, columns, index, n_slices)
     profile = profile.assign_coords({DISTANCE: _distances(along, index, n_slices, step)})
     profile[DISTANCE].attrs = {"units": "um", "long_name": f"distance along {cut.name}"}
-    outside = _outside_fraction(ds, cut, pitch)
+    outside = _outside_fraction(ds, cut)
     if outside > 0.005:
         warnings.warn(
             f"{outside:.1%} of cut '{cut.name}' lies outside the map and is left out",
@@ -241,18 +241,34 @@ def _distances(along: FloatArray, index: IntArray, n_slices: int, step: float) -
     return np.asarray(np.round(mean, 6), dtype=np.float64)
 
 
-def _outside_fraction(ds: xr.Dataset, cut: LineCut, pitch: tuple[float, float]) -> float:
-    """Share of the band's area outside the map, from a grid of points over the band."""
-    n_along = max(8, min(400, math.ceil(2 * cut.length / min(pitch))))
-    n_across = max(4, min(100, math.ceil(2 * cut.width / min(pitch))))
-    t = (np.arange(n_along) + 0.5) / n_along * cut.length
-    s = ((np.arange(n_across) + 0.5) / n_across - 0.5) * cut.width
+def _outside_fraction(ds: xr.Dataset, cut: LineCut) -> float:
+    """Share of the band's area outside the map: the band is clipped at the map's four edges."""
     ux, uy = cut.direction
-    px = cut.start[0] + ux * t[:, None] - uy * s[None, :]
-    py = cut.start[1] + uy * t[:, None] + ux * s[None, :]
-    (x0, x1), (y0, y1) = map_extent(ds)
-    inside = (px >= x0) & (px <= x1) & (py >= y0) & (py <= y1)
-    return float(1.0 - inside.mean())
+    half = cut.width / 2
+    band = [
+        (p[0] - side * half * uy, p[1] + side * half * ux)
+        for p, side in ((cut.start, -1), (cut.end, -1), (cut.end, 1), (cut.start, 1))
+    ]
+    for axis, (low, high) in enumerate(map_extent(ds)):
+        band = _clipped(_clipped(band, axis, low, 1.0), axis, high, -1.0)
+    nexts = [*band[1:], *band[:1]]
+    area = 0.5 * sum(p[0] * q[1] - q[0] * p[1] for p, q in zip(band, nexts, strict=True))
+    return max(0.0, round(1.0 - area / (cut.length * cut.width), 9))
+
+
+def _clipped(
+    polygon: list[tuple[float, float]], axis: int, edge: float, sign: float
+) -> list[tuple[float, float]]:
+    """Part of a polygon where ``sign * (coordinate - edge) >= 0``."""
+    kept = []
+    for p, q in zip([*polygon[-1:], *polygon[:-1]], polygon, strict=True):
+        a, b = sign * (p[axis] - edge), sign * (q[axis] - edge)
+        if (a < 0) != (b < 0):
+            t = a / (a - b)
+            kept.append((p[0] + t * (q[0] - p[0]), p[1] + t * (q[1] - p[1])))
+        if b >= 0:
+            kept.append(q)
+    return kept
 
 
 def map_extent(ds: xr.Dataset) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -266,6 +266,28 @@ def test_half_the_width_outside():
         line_profile(ds, LineCut(start=(2, 0), end=(18, 0), width=8))
 
 
+@settings(deadline=None, max_examples=50)
+@given(start=point, end=point, width=st.floats(1.0, 25.0))
+def test_the_share_outside_is_the_share_of_the_bands_area(start, end, width):
+    if math.dist(start, end) < 3:
+        return
+    ds = numbered_map()
+    cut = LineCut(start=start, end=end, width=width)
+    (x0, x1), (y0, y1) = map_extent(ds)
+    rng = np.random.default_rng(0)
+    t, s = rng.uniform(0, cut.length, 20_000), rng.uniform(-width / 2, width / 2, 20_000)
+    ux, uy = cut.direction
+    x, y = cut.start[0] + t * ux - s * uy, cut.start[1] + t * uy + s * ux
+    share = np.mean((x < x0) | (x > x1) | (y < y0) | (y > y1))
+    try:
+        found = quiet_profile(ds, cut).attrs["outside_fraction"]
+    except ValueError:
+        assert share > 0.5  # no pixel's centre in the band
+        return
+    # Five standard deviations of the random points, and one point.
+    assert found == pytest.approx(share, abs=5 * np.sqrt(share * (1 - share) / 2e4) + 1 / 2e4)
+
+
 def test_no_length():
     with pytest.raises(
         ValueError, match=r"cut 'a' must have a length, got the same point \(3.0, 4"
