@@ -66,7 +66,8 @@ def move_boundary(
     if any(abs(position - b.position) < CLOSEST for b in others):
         raise ValueError(f"boundary '{name}' must not be dropped onto another boundary")
     low, high = old.window
-    if not low + CLOSEST <= position <= high - CLOSEST:
+    jumped = not low + CLOSEST <= position <= high - CLOSEST
+    if jumped:
         low, high = default_window(profile, position, [b.position for b in others])
     moved = old.model_copy(
         update={"position": position, "window": _around(position, (low, high), cut)}
@@ -75,6 +76,8 @@ def move_boundary(
         ends = [position if abs(end - old.position) < 1e-3 else end for end in other.window]
         if ends != list(other.window) and ends[0] < other.position < ends[1]:
             picks = picks.with_boundary(other.model_copy(update={"window": (ends[0], ends[1])}))
+    if jumped:
+        picks = _neighbours_cut_back(picks, moved)
     return picks.with_boundary(BoundaryPick(**dict(moved)))
 
 
@@ -112,6 +115,7 @@ def replace_cut(
     placed: list[BoundaryPick] = []
     fallen: list[str] = []
     same_line = (old.start, old.end) == (cut.start, cut.end)
+    turned = sum(a * b for a, b in zip(old.direction, cut.direction, strict=True)) < 0
     for pick in picks.on_cut(cut.name):
         shift = cut.project(*old.point(pick.position))[0] - pick.position
         position = pick.position + shift
@@ -122,7 +126,10 @@ def replace_cut(
             found = locate_step(profile_of(cut), position, DROP_REACH).position
             taken = any(abs(found - p.position) < CLOSEST for p in placed)
             position = position if taken or not 0 <= found <= cut.length else found
-        window = (pick.window[0] + shift, pick.window[1] + shift)
+        reach = (pick.position - pick.window[0], pick.window[1] - pick.position)
+        before, after = reach[::-1] if turned else reach
+        middle = pick.position + shift
+        window = (middle - before, middle + after)
         window = pick.window if same_line else _around(position, window, cut)
         placed.append(BoundaryPick(**{**dict(pick), "position": position, "window": window}))
     if final and fallen:

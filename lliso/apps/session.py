@@ -88,6 +88,7 @@ class BoundarySession:
         self.path, start = _opened(picks, self.ds)
         if not start.cuts:
             start = start.with_cut(_first_cut(self.ds))
+        start = Picks.loads(start.dumps())  # as a file would hold them, to the last digit
         name = start.cuts[0].name if cut is None else start.cut(cut).name
         self._state = State(start, name)
         self._past: list[State] = []
@@ -268,7 +269,12 @@ class BoundarySession:
         if cut not in self._profiles:
             while len(self._profiles) >= _PROFILES_KEPT:
                 self._profiles.pop(next(iter(self._profiles)))
-            self._profiles[cut] = line_profile(self.ds, cut)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", LlisoWarning)
+                profile = line_profile(self.ds, cut)
+            # Said each time the cut is shown, not only when it is computed.
+            profile.attrs["warning"] = " ".join(str(w.message) for w in caught)
+            self._profiles[cut] = profile
         return self._profiles[cut]
 
     def _commit(self, new: State) -> None:
@@ -341,6 +347,8 @@ class BoundarySession:
         failed = [fits[b.name] for b in state.picks.on_cut(cut.name) if not fits[b.name].success]
         if failed and not message:
             message, level = failed[0].message, "warning"
+        if not message and self._profile(cut).attrs["warning"]:
+            message, level = self._profile(cut).attrs["warning"], "warning"
         return {
             "sequence": self._sequence,
             "cut": cut.model_dump(mode="json"),
