@@ -136,7 +136,9 @@ def krylov_space(
     v = v - null.means(v)
     scale = _norm(mass, start)
     norm = _norm(mass, v)
-    if norm <= 1e-15 * scale or norm == 0.0:
+    if norm <= 1e-15 * scale or norm == 0.0 or time == 0.0:
+        if time == 0.0:
+            rest = start
         return KrylovSpace(rest, np.empty((len(v), 0)), np.empty(0), np.empty((0, 0)), 0.0, 0)
     gamma = SHIFT * time
     factors = factorised(csc_matrix(mass + gamma * stiffness)) if factors is None else factors

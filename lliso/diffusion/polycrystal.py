@@ -11,12 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.sparse import csc_matrix
 
 from lliso._types import BoolArray, FloatArray, IntArray
-from lliso.diffusion.krylov import conserved, factorised, krylov_space
+from lliso.diffusion.krylov import (
+    SHIFT,
+    Conserved,
+    KrylovSpace,
+    conserved,
+    factorised,
+    krylov_space,
+)
 from lliso.diffusion.mesh import Mesh
 
 _EDGE = np.array([[2.0, 1.0], [1.0, 2.0]]) / 6.0
@@ -63,6 +71,11 @@ class Polycrystal:
     """The discrete diffusion problem on a mesh: ``M dC/dt = -K C``."""
 
     mesh: Mesh
+
+    @property
+    def n(self) -> int:
+        """Number of nodes."""
+        return self.mesh.n
 
     @cached_property
     def bulk_stiffness(self) -> csc_matrix:
@@ -130,8 +143,38 @@ def _scattered(local: FloatArray, nodes: IntArray, n: int) -> csc_matrix:
     return csc_matrix((local.ravel(), (rows, cols)), shape=(n, n))
 
 
+class Problem(Protocol):
+    """What `run_stages` needs: ``M dC/dt = -K C`` for `n` unknowns."""
+
+    @property
+    def n(self) -> int:
+        """Number of unknowns."""
+
+    @property
+    def mass(self) -> csc_matrix:
+        """M."""
+
+    def stiffness(self, stage: Stage | None = None) -> csc_matrix:
+        """K."""
+
+
+@dataclass(frozen=True, eq=False)
+class StageRecord:
+    """One stage solved: `space` lives on the unknowns `free`, `rest` is added to it."""
+
+    stage: Stage
+    free: IntArray
+    rest: float
+    space: KrylovSpace
+    stiffness: csc_matrix
+    mass: csc_matrix
+    factors: Any
+    null: Conserved
+    field: FloatArray
+
+
 def run_stages(
-    problem: Polycrystal,
+    problem: Problem,
     stages: Sequence[Stage],
     *,
     initial: float | FloatArray,
@@ -143,7 +186,7 @@ def run_stages(
 
     Parameters
     ----------
-    problem : Polycrystal
+    problem : Polycrystal or VoxelProblem
     stages : sequence of Stage
     initial : float or array, shape (node,)
         C at the start.
@@ -175,55 +218,72 @@ def run_stages(
     >>> bool(np.isclose(p.amount(after), p.amount(later), rtol=1e-13))
     True
     """
-    n = problem.mesh.n
-    field = np.broadcast_to(np.asarray(initial, dtype=float), (n,)).copy()
-    held = np.zeros(n, dtype=bool) if source is None else np.asarray(source, dtype=bool)
     out: list[FloatArray] = []
+    field = np.array(np.broadcast_to(np.asarray(initial, dtype=float), (problem.n,)))
     for number, stage in enumerate(stages, start=1):
         if progress is not None:
             progress(f"stage {number} of {len(stages)}")
-        if stage.duration > 0 and stage.source is None:
-            space = krylov_space(
-                problem.stiffness(stage), problem.mass, field, stage.duration, tolerance=tolerance
-            )
-            field = space.field(stage.duration)
-        elif stage.source is not None:
-            field = _exchanged(problem, stage, field, held, tolerance)
-        out.append(field.copy())
+        field = run_stage(problem, stage, field, source, tolerance=tolerance).field
+        out.append(field)
     return out
 
 
-def _exchanged(
-    problem: Polycrystal, stage: Stage, field: FloatArray, held: BoolArray, tolerance: float
-) -> FloatArray:
-    if held.shape != field.shape or not held.any():
+def run_stage(
+    problem: Problem,
+    stage: Stage,
+    field: FloatArray,
+    source: BoolArray | None = None,
+    *,
+    tolerance: float = 1e-7,
+    watch: Sequence[float] = (1.0,),
+) -> StageRecord:
+    """Solve one stage from `field`, and keep what an adjoint run needs (see `run_stages`)."""
+    stiffness, mass = problem.stiffness(stage), problem.mass
+    free: IntArray = np.arange(problem.n)
+    rest = 0.0
+    out = field.copy()
+    if stage.source is not None:
+        free = _unheld(stage, stiffness, source)
+        rest = float(stage.source)
+        out[:] = rest
+        stiffness, mass = csc_matrix(stiffness[free][:, free]), csc_matrix(mass[free][:, free])
+    # C = source is a steady state, so the difference to it obeys the equation with C = 0 held.
+    null = conserved(stiffness, mass)
+    duration = stage.duration
+    factors = None
+    if duration > 0 and len(free):
+        factors = factorised(csc_matrix(mass + SHIFT * duration * stiffness))
+    space = krylov_space(
+        stiffness,
+        mass,
+        field[free] - rest,
+        duration,
+        tolerance=tolerance,
+        factors=factors,
+        null=null,
+        watch=watch,
+    )
+    out[free] = rest + space.field(duration)
+    return StageRecord(stage, free, rest, space, stiffness, mass, factors, null, out)
+
+
+def _unheld(stage: Stage, stiffness: csc_matrix, source: BoolArray | None) -> IntArray:
+    """Unknowns that are not held by the source, after checking that there is one."""
+    held = np.zeros(stiffness.shape[0], dtype=bool) if source is None else np.asarray(source)
+    if held.shape != (stiffness.shape[0],) or not held.any():
         raise ValueError(
             "a stage with a source needs nodes on the source, got none; "
             "check the liquid level against the box"
         )
-    value = float(stage.source if stage.source is not None else np.nan)
-    if not np.isfinite(value):
-        raise ValueError(f"source must be finite, got {value:g}")
-    new = np.full_like(field, value)
+    if stage.source is None or not np.isfinite(stage.source):
+        raise ValueError(f"source must be finite, got {stage.source}")
     free = np.flatnonzero(~held)
-    if len(free) == 0 or stage.duration == 0:
-        return np.where(held, value, field)
-    stiffness = problem.stiffness(stage)
-    if stiffness[free][:, np.flatnonzero(held)].nnz == 0:
+    if len(free) and stiffness[free][:, np.flatnonzero(held)].nnz == 0:
         raise ValueError(
             "the source must be connected to the sample, got no path from it; "
             "every boundary around it has P = 0"
         )
-    # C = source is a steady state, so the difference to it obeys the equation with C = 0 held.
-    space = krylov_space(
-        csc_matrix(stiffness[free][:, free]),
-        csc_matrix(problem.mass[free][:, free]),
-        field[free] - value,
-        stage.duration,
-        tolerance=tolerance,
-    )
-    new[free] += space.field(stage.duration)
-    return new
+    return free
 
 
 def steady_state(problem: Polycrystal, held: BoolArray, values: FloatArray | float) -> FloatArray:
