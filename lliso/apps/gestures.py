@@ -72,7 +72,10 @@ def move_boundary(
     moved = old.model_copy(
         update={"position": position, "window": _around(position, (low, high), cut)}
     )
-    for other in others:
+    passed = any(
+        min(old.position, position) < b.position < max(old.position, position) for b in others
+    )
+    for other in () if passed else others:
         ends = [position if abs(end - old.position) < 1e-3 else end for end in other.window]
         if ends != list(other.window) and ends[0] < other.position < ends[1]:
             picks = picks.with_boundary(other.model_copy(update={"window": (ends[0], ends[1])}))
