@@ -30,7 +30,7 @@ def test_conda_asks_for_the_same_as_pip() -> None:
     assert named(packages) == {"python": PROJECT["requires-python"], **wanted}
 
 
-@pytest.mark.parametrize("extra", ["", "lab", "test", "browser", "dev"])
+@pytest.mark.parametrize("extra", ["", "lab", "test", "browser", "simsh5", "dev"])
 def test_every_requirement_is_pinned(extra: str) -> None:
     pins = (ROOT / "constraints" / "lab-test.txt").read_text(encoding="utf-8")
     pinned = {line.partition("==")[0] for line in pins.splitlines()}
