@@ -91,6 +91,7 @@ def fit_boundaries(
     Eqs. (2), (3) of G. Hasegawa et al., J. Mater. Chem. A 12 (2024) 731.
     """
     constants = Constants.parse(d_bulk, d_bulk_std, delta, level)
+    _check_options(method, resolution, mean_slope, blur)
     check_map(ds, needs=(LI6, LI7))
     picks.check(ds)
     if not picks.boundaries:
@@ -105,6 +106,19 @@ def fit_boundaries(
             warnings.warn(fit.message, LlisoWarning, stacklevel=2)
     table = boundary_table(fits, picks, profiles, constants)
     return table.assign_attrs(method=method, resolution_um=resolution)
+
+
+def _check_options(method: str, resolution: float, mean_slope: float | None, blur: object) -> None:
+    """Raise for what is wrong with the call; one boundary's trouble is only a row of the table."""
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    if not 0 <= resolution < np.inf:
+        raise ValueError(f"resolution must be a length in um, got {resolution:g} um")
+    if mean_slope is not None and np.isnan(mean_slope):
+        raise ValueError("mean_slope must be a number in 1/cm, got nan")
+    is_length = isinstance(blur, (int, float, np.number)) and 0 <= blur < np.inf
+    if blur is not None and blur != "fit" and not is_length:
+        raise ValueError(f"blur must be a standard deviation in um or 'fit', got {blur!r}")
 
 
 def cut_profiles(ds: xr.Dataset, picks: Picks) -> dict[str, xr.Dataset]:
@@ -193,8 +207,7 @@ def mean_grain_slope(
             fit = fit_linear(boundary_terms(window.nu)[:, :3], window.light, window.total)
         except ValueError:
             continue
-        outwards = 1.0 if picks.cut(pick.cut).direction[1] >= 0 else -1.0
-        slopes.append(outwards * fit.value[2])
+        slopes.append(picks.cut(pick.cut).outwards * fit.value[2])
         weights.append(1.0 / fit.covariance[2, 2])
     if not slopes:
         return float(np.inf)

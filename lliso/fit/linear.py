@@ -7,7 +7,7 @@ squares). A Gaussian prior enters as one more observation per parameter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,7 +55,8 @@ def fit_linear(
     light, total : numpy.ndarray, shape (n,)
         Counts of the light isotope and of both; totals above 0.
     prior_std : numpy.ndarray, shape (k,), optional
-        Standard deviation of a Gaussian prior around 0; infinity for a free parameter.
+        Standard deviation of a Gaussian prior around 0; infinity for a free parameter, 0 for one
+        that is 0.
     rounds : int
         Weighted solves at the most; 1 gives the quick fit that is used while dragging.
 
@@ -75,6 +76,8 @@ def fit_linear(
     >>> fit.value.round(6)
     array([0.2, 0.1])
     """
+    if prior_std is not None and np.any(prior_std == 0):
+        return _some_held_at_zero(terms, light, total, prior_std, rounds)
     fraction = light / total
     precision = np.zeros(terms.shape[1]) if prior_std is None else 1.0 / prior_std**2
     scale = np.sqrt(np.mean(terms**2, axis=0))
@@ -109,3 +112,13 @@ def fit_linear(
         chi2=float(np.sum(weight * (fraction - fitted) ** 2)),
         dof=light.size - hat,
     )
+
+
+def _some_held_at_zero(
+    terms: FloatArray, light: FloatArray, total: FloatArray, prior_std: FloatArray, rounds: int
+) -> LinearFit:
+    free = prior_std > 0
+    fit = fit_linear(terms[:, free], light, total, prior_std[free], rounds)
+    value, covariance = np.zeros(free.size), np.zeros((free.size, free.size))
+    value[free], covariance[np.ix_(free, free)] = fit.value, fit.covariance
+    return replace(fit, value=value, covariance=covariance)

@@ -143,7 +143,7 @@ def boundary_row(fit: BoundaryFit, picks: Picks, constants: Constants) -> dict[s
     """Return the `COLUMNS` of one boundary, in the units stated there."""
     pick = picks.boundary(fit.name)
     cut = picks.cut(pick.cut)
-    outwards = 1.0 if cut.direction[1] >= 0 else -1.0
+    outwards = cut.outwards
     # A cut tilted by psi sees the gradient along the normal shortened by cos(psi).
     per_cm = outwards * UM_PER_CM / np.cos(np.radians(pick.tilt))
     step, slope = outwards * fit.parameters["step"], per_cm * fit.parameters["slope"]
@@ -219,6 +219,8 @@ def _first_order(step: float, slope: float, covariance: Any, d_bulk: float, z: f
 
 
 def _slope_share(step: float, slope: float, covariance: Any) -> float:
+    if step == 0 or slope == 0:  # every slice alike, as where one isotope was never counted
+        return float(np.nan)
     relative = covariance / np.outer([step, slope], [step, slope])
     total = relative[0, 0] + relative[1, 1] - 2 * relative[0, 1]
     of_step_alone = relative[0, 0] - relative[0, 1] ** 2 / relative[1, 1]

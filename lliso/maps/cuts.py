@@ -76,6 +76,12 @@ class LineCut(BaseModel):
         length = self.length
         return (self.end[0] - self.start[0]) / length, (self.end[1] - self.start[1]) / length
 
+    @property
+    def outwards(self) -> float:
+        """1 if the cut runs away from the source (growing y; along x, growing x), else −1."""
+        ux, uy = self.direction
+        return 1.0 if (uy, ux) > (0.0, 0.0) else -1.0
+
     def point(self, distance: float) -> tuple[float, float]:
         """(x, y) in µm of the point at `distance` µm from the start."""
         ux, uy = self.direction
