@@ -6,7 +6,7 @@
 const VIRIDIS = ["440154", "482475", "414487", "355f8d", "2a788e", "21918c", "22a884", "44bf70",
   "7ad151", "bddf26", "fde725"].map((h) => [0, 2, 4].map((i) => parseInt(h.slice(i, i + 2), 16)));
 const MAP = { left: 56, right: 76, top: 12, bottom: 42 };
-const PROFILE = { left: 62, right: 16, top: 26, bottom: 42, tall: 236 };
+const PROFILE = { left: 62, right: 16, top: 26, bottom: 42, tall: 228 };
 const CLICK = 4; // px: less than this between press and release is a click
 const HELP = [
   ["drag A or B", "move an end of the cut"], ["drag the line", "move the whole cut"],
@@ -24,7 +24,7 @@ const HELP = [
 ];
 
 const clamp = (v, a, b) => Math.min(Math.max(v, a), b);
-const round = (v) => Math.round(v * 1000) / 1000; // of a µm: far below a pixel
+const round = (v) => Math.round(v * 1e4) / 1e4; // of a µm: as in a picks file
 const colour = (t) => {
   const p = clamp(t, 0, 1) * (VIRIDIS.length - 1), i = Math.min(Math.floor(p), VIRIDIS.length - 2);
   return VIRIDIS[i].map((a, c) => Math.round(a + (VIRIDIS[i + 1][c] - a) * (p - i)));
@@ -79,6 +79,7 @@ class View {
     this.observer.observe(this.stage);
     this.theme = new MutationObserver(() => this.resize(true));
     this.theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
+    this.on(this.root, "transitionrun", (e) => { if (e.target === this.root) this.resize(true); }); // a theme's colours came
     this.watchRatio();
     this.update();
   }
@@ -100,6 +101,7 @@ class View {
     root.view = this; // what a test asks for positions on the canvas
     const bar = make("div", "lliso-bar", root);
     this.title = make("span", "lliso-title", bar);
+    this.saved = make("span", "lliso-saved", bar);
     this.cuts = make("select", "", bar, { "aria-label": "line cut" });
     this.on(this.cuts, "change", () => this.send("choose_cut", true, { name: this.cuts.value }));
     const button = (text, title, action) => {
@@ -111,21 +113,19 @@ class View {
     this.redo = button("Redo", "Ctrl+Shift+Z or Ctrl+Y", () => this.send("redo", true));
     this.remove = button("Remove", "Delete: remove the selected boundary", () => this.removeSelected());
     this.helpButton = button("Help", "?: mouse and keys", () => this.toggleHelp());
+    const line = make("div", "lliso-status", root);
+    this.message = make("span", "", line, { role: "status", "aria-live": "polite" });
     this.help = make("div", "lliso-help", root);
     for (const [keys, text] of HELP) {
-      const line = make("div", "", this.help);
-      make("kbd", "", line, { text: keys }); make("span", "", line, { text });
+      const row = make("div", "", this.help);
+      make("b", "", row, { text: keys }); make("span", "", row, { text });
     }
     this.toggleHelp(false);
     this.stage = make("div", "lliso-stage", root, { tabindex: "0", role: "application", "aria-label": this.labels.aria });
     this.map = this.panel("map", this.labels.image, 2);
     this.profile = this.panel("profile", this.labels.profile, 1);
-    make("div", "lliso-hint", root, { text: this.labels.hint });
     this.buildNumbers(root);
     this.table = make("table", "", make("div", "lliso-scroll", root));
-    const status = make("div", "lliso-status", root);
-    this.message = make("span", "", status, { role: "status", "aria-live": "polite" });
-    this.saved = make("span", "lliso-saved", status);
     this.on(this.stage, "keydown", (e) => this.key(e));
     this.on(this.stage, "keyup", (e) => { if (this.drag?.key === e.code) this.release(); });
     this.on(this.stage, "blur", () => { if (this.drag?.key) this.release(); });
@@ -137,10 +137,11 @@ class View {
   panel(name, title, layers) {
     const box = make("div", "lliso-panel", this.stage), head = make("div", "lliso-head", box);
     make("b", "", head, { text: title });
+    const result = make("span", "lliso-result", head);
     const readout = make("span", "lliso-readout", head, { "aria-hidden": "true" });
     const holder = make("div", "lliso-canvases", box), canvas = [];
     for (let i = 0; i < layers; i++) canvas.push(make("canvas", `lliso-${name}`, holder));
-    const top = canvas[layers - 1], panel = { name, box, holder, canvas, top, readout, w: 0, h: 0 };
+    const top = canvas[layers - 1], panel = { name, box, holder, canvas, top, readout, result, w: 0, h: 0 };
     this.on(top, "pointerdown", (e) => this.press(e, panel));
     this.on(top, "pointermove", (e) => this.move(e, panel));
     this.on(top, "pointerup", (e) => this.up(e, panel));
@@ -161,6 +162,7 @@ class View {
       this.on(input, "keydown", (e) => { if (e.key === "Escape") { this.fill(input, true); this.stage.focus(); } });
       this.on(input, "blur", () => this.fill(input));
     }
+    this.wrong = make("span", "lliso-wrong", box);
   }
 
   cutNumbers(cut = this.committed.cut) {
@@ -210,8 +212,9 @@ class View {
   answered(m) {
     if (m.type !== "answer" || m.view !== this.id || m.n !== this.inflight?.n) return;
     clearTimeout(this.timer);
-    const { final } = this.inflight;
+    const { final, kind } = this.inflight;
     this.inflight = null;
+    if (final) this.wrong.textContent = kind === "cut_numbers" && this.committed.level === "error" ? this.committed.message : "";
     if (this.local && this.local.n <= m.n) this.local = null;
     if (final) this.screen = this.drag && !this.drag.free ? this.screen : this.committed;
     else if (this.drag || this.local) this.screen = m.screen; // else the drag was cancelled
@@ -227,7 +230,10 @@ class View {
   }
 
   // -------------------------------------------------------------------------------- around the canvas
-  say(text, level) { this.message.textContent = text; this.message.dataset.level = level; }
+  say(text, level) { // without a message the line says what can be done
+    this.message.textContent = text || this.labels.hint;
+    this.message.dataset.level = text ? level : "hint";
+  }
 
   update() {
     const s = this.screen;
@@ -245,6 +251,8 @@ class View {
     }
     if (document.activeElement !== this.cuts) this.cuts.value = s.cut.name;
     for (const input of Object.values(this.inputs)) this.fill(input);
+    const chosen = s.boundaries.find((b) => b.name === s.selected);
+    this.profile.result.textContent = chosen?.limits ? `${chosen.name}: ${this.labels.result.replace("{}", chosen.limits)}` : "";
     this.fillTable(s);
     this.root.dataset.sequence = s.sequence;
   }
@@ -295,16 +303,19 @@ class View {
     }
     ctx.putImageData(image, 0, 0);
     this.pixels = pixels;
-    this.title.textContent = info.title;
+    this.title.textContent = info.title || this.labels.title;
     const aspect = (info.x1 - info.x0) / (info.y1 - info.y0);
     this.map.box.style.flex = `1.35 1 ${Math.round(clamp(300 * aspect + 130, 300, 760))}px`;
   }
 
   resize(force = false) {
     const { info } = this, ratio = devicePixelRatio || 1, w = this.map.box.clientWidth;
-    if (!w) return;
+    if (!w) { // JupyterLab hides everything while it changes its theme
+      if (force && this.mapBox) this.paint();
+      return;
+    }
     const dx = info.x1 - info.x0, dy = info.y1 - info.y0;
-    this.scale = Math.min((w - MAP.left - MAP.right) / dx, clamp(0.385 * innerHeight, 220, 420) / dy); // map and profile fit one window
+    this.scale = Math.min((w - MAP.left - MAP.right) / dx, clamp(0.35 * innerHeight, 220, 420) / dy); // map and profile fit one window
     const h = Math.round(dy * this.scale + MAP.top + MAP.bottom);
     const beside = this.profile.box.offsetLeft > this.map.box.offsetLeft + 20;
     const sizes = [[this.map, w, h], [this.profile, this.profile.box.clientWidth, beside ? Math.max(h, 220) : PROFILE.tall]];
@@ -315,7 +326,10 @@ class View {
       for (const c of panel.canvas) { c.width = Math.round(width * ratio); c.height = Math.round(height * ratio); }
       force = true;
     }
-    if (!force) return;
+    if (force) this.paint();
+  }
+
+  paint() { // everything, in the colours of the theme
     const style = getComputedStyle(this.root);
     this.ink = Object.fromEntries(["ink", "muted", "paper", "line", "data", "fit"].map((k) => [k, style.getPropertyValue(`--${k}`).trim()]));
     this.font = (size, weight = "") => `${weight} ${size}px ${style.fontFamily}`;
@@ -342,7 +356,7 @@ class View {
   }
 
   axes(ctx, box, xr, yr, xLabel, yLabel, grid) {
-    const xt = ticks(...xr, box.w / 80), yt = ticks(...yr, box.h / 32);
+    const xt = ticks(...xr, box.w / 80), yt = ticks(...yr, box.h / 36);
     for (const v of yt.at) {
       const y = Math.round(box.y + box.h - ((v - yr[0]) / (yr[1] - yr[0])) * box.h) + 0.5;
       if (grid) this.stroke(ctx, [[box.x, y], [box.x + box.w, y]], this.ink.line, 1);

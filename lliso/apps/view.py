@@ -22,16 +22,18 @@ from lliso.apps.dispatch import Dispatcher
 log = logging.getLogger("lliso.apps")
 
 LABELS = {
+    "title": "Map",
     "image": "Isotope fraction ⁶Li / (⁶Li + ⁷Li)",
     "image_x": "x (µm)",
     "image_y": "y (µm), away from the source",
     "profile": "Profile along the cut",
     "profile_x": "distance along the cut (µm)",
     "profile_y": "isotope fraction C",
+    "result": "D_gb/δ {} cm/s",
     "aria": "Map with a line cut and its profile; press ? for the keys",
     "hint": (
-        "Drag A, B, the line or the square to move the cut. Click the profile or the map to mark "
-        "a boundary; drag it or its window; click it again to remove it. Press ? for the keys."
+        "Drag A, B, the line or the square. Click the profile or the map to mark a boundary; "
+        "drag it or its window; click it again to remove it."
     ),
     "empty": "No boundaries marked yet: click the profile or the map.",
 }

@@ -1,0 +1,355 @@
+"""A JupyterLab of our own, driven in Debian's Chromium through its own front-end objects.
+
+Nothing here sleeps: every wait is for a state of JupyterLab, of the kernel or of the view. The
+server, its folders and its settings are made for one test run and removed after it.
+"""
+
+import ast
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOTS = ROOT / "build" / "screenshots"
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+WAIT = 60_000  # ms; a loaded machine may need it, an idle one never comes near
+
+
+def missing():
+    """Why the browser cannot be driven here, or None."""
+    try:
+        import anywidget  # noqa: F401
+        import jupyterlab  # noqa: F401
+        import playwright  # noqa: F401
+    except ModuleNotFoundError as err:
+        return f"{err.name} is not installed (pip install 'lliso[lab,browser]')"
+    if chromium() is None:
+        return f"no Chromium at {CHROMIUM} or on PATH (apt install chromium)"
+    return None
+
+
+def chromium():
+    return CHROMIUM if Path(CHROMIUM).exists() else shutil.which("chromium")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(item.path).is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def _possible():
+    reason = missing()
+    if reason and os.environ.get("LLISO_CI") == "1":
+        pytest.fail(f"the browser tests must run here: {reason}", pytrace=False)
+    if reason:
+        pytest.skip(reason)
+
+
+class Server:
+    """A running JupyterLab: where it listens, its token and the folder it shows."""
+
+    def __init__(self, process, port, token, folder):
+        self.process, self.port, self.token, self.folder = process, port, token, folder
+
+    def url(self, path, query=""):
+        return f"http://127.0.0.1:{self.port}/{path}?token={self.token}{query}"
+
+    def notebook(self, name, *cells):
+        """Write a notebook of these code cells; its name again."""
+        import nbformat
+        from nbformat import v4
+
+        nb = v4.new_notebook(cells=[v4.new_code_cell(source) for source in cells])
+        nb.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+        nbformat.write(nb, self.folder / name)
+        return name
+
+
+@pytest.fixture(scope="session")
+def server(_possible, tmp_path_factory):
+    home = tmp_path_factory.mktemp("jupyter")
+    folder = tmp_path_factory.mktemp("lab")
+    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    quiet = {"checkForUpdates": False, "doNotDisturbMode": True, "fetchNews": "false"}
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = secrets.token_hex(16)
+    paths = {"CONFIG": "config", "RUNTIME": "runtime", "DATA": "data"}
+    env = {
+        **os.environ,
+        **{f"JUPYTER_{k}_DIR": str(home / v) for k, v in paths.items()},
+        "IPYTHONDIR": str(home / "ipython"),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "OMP_NUM_THREADS": "1",
+        "MPLBACKEND": "",  # a notebook shows its figures
+    }
+    command = [
+        *[sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"],
+        *["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"],
+        *["--expose-app-in-browser", f"--ServerApp.root_dir={folder}", "--LabApp.news_url="],
+        "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+        *[f"--LabApp.user_settings_dir={home / 'settings'}"],
+        *[f"--LabApp.workspaces_dir={home / 'workspaces'}"],
+    ]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    with open(home / "log.txt", "w") as log:
+        process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT, cwd=home)
+    try:
+        found = Server(process, port, token, folder)
+        _answers(found, home / "log.txt")
+        yield found
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(20)
+
+
+def _answers(server, log):
+    end = time.monotonic() + WAIT / 1000
+    while time.monotonic() < end:
+        if server.process.poll() is not None:
+            break
+        with contextlib.suppress(OSError), urllib.request.urlopen(server.url("api/status")) as r:
+            if r.status == 200:
+                return
+        time.sleep(0.1)  # between two attempts to connect
+    pytest.fail(f"JupyterLab did not answer:\n{log.read_text()[-3000:]}", pytrace=False)
+
+
+@pytest.fixture(scope="module")
+def browser(_possible):
+    # Per module, not per session: Playwright's own event loop must not be there for other tests.
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+PANEL = """() => {
+  const app = window.jupyterapp;
+  return [...app.shell.widgets('main')].find((w) => w.context && w.content && w.content.widgets);
+}"""
+
+
+class Notebook:
+    """One notebook open in JupyterLab, in a browser context of its own."""
+
+    def __init__(self, server, page):
+        self.server, self.page = server, page
+        self.said = []  # errors of the browser's console
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+
+    def js(self, body, arg=None):
+        """Evaluate `body` in the page with `panel` (the notebook) and `arg` at hand."""
+        return self.page.evaluate(f"async (arg) => {{ const panel = ({PANEL})(); {body} }}", arg)
+
+    def wait(self, condition, arg=None):
+        code = f"(arg) => {{ const panel = ({PANEL})(); return {condition}; }}"
+        self.page.wait_for_function(code, arg=arg, timeout=WAIT)
+
+    def open(self, name):
+        space = secrets.token_hex(4)
+        self.page.goto(self.server.url(f"doc/workspaces/{space}/tree/{name}", "&reset"))
+        self.page.wait_for_function("() => window.jupyterapp", timeout=WAIT)
+        self.page.evaluate("() => window.jupyterapp.restored")
+        self.wait("panel && panel.context.isReady && panel.sessionContext.isReady")
+        self.idle()
+        return self
+
+    def idle(self):
+        self.wait("panel.sessionContext.session?.kernel?.status === 'idle'")
+
+    def run_all(self):
+        self.js("await window.jupyterapp.commands.execute('notebook:run-all-cells');")
+        self.idle()
+        return self
+
+    def restart_and_run_all(self):
+        self.js("await panel.sessionContext.restartKernel();")
+        self.idle()
+        return self.run_all()
+
+    def run_cell(self, index):
+        self.js("panel.content.activeCellIndex = arg;", index)
+        self.js("await window.jupyterapp.commands.execute('notebook:run-cell');")
+        self.idle()
+
+    def errors(self):
+        """Errors and texts on stderr in the outputs."""
+        return self.js(
+            """return panel.content.widgets.flatMap((c) => c.model.outputs
+              ? c.model.outputs.toJSON().filter((o) => o.output_type === 'error'
+                || (o.output_type === 'stream' && o.name === 'stderr')) : [])"""
+        )
+
+    def cells(self):
+        return self.js("return panel.content.widgets.length;")
+
+    def ask(self, expression):
+        """Value of a Python expression in the kernel (anything JSON can hold)."""
+        code = f"__import__('json').dumps({expression})"
+        reply = self.js(
+            """const kernel = panel.sessionContext.session.kernel;
+            const request = { code: '', silent: true, store_history: false,
+                              user_expressions: { r: arg } };
+            const future = kernel.requestExecute(request);
+            const reply = await future.done;
+            return reply.content.user_expressions.r;""",
+            code,
+        )
+        if reply["status"] != "ok":
+            raise AssertionError(f"{expression}: {reply}")
+        return json.loads(ast.literal_eval(reply["data"]["text/plain"]))
+
+    def do(self, code):
+        """Run Python statements in the kernel."""
+        self.ask(f"exec({code!r}, globals())")
+
+    # the view ---------------------------------------------------------------------------------
+    def view(self):
+        """Wait until the view is drawn; bring it to the middle of the window."""
+        self.wait(
+            """(() => { const c = document.querySelector('canvas.lliso-map');
+              if (!c || !c.width) return false;
+              const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+              return d.some((v, i) => i % 4 === 3 && v === 255); })()"""
+        )
+        self.settled()
+        self.page.evaluate(
+            "() => document.querySelector('.lliso-bar').scrollIntoView({block: 'start'})"
+        )
+        return self
+
+    def settled(self):
+        """Wait until the kernel has answered everything that was sent."""
+        self.wait(
+            """(() => { const v = document.querySelector('.lliso-app').view;
+              return !v.inflight && !v.finals.length && !v.motion; })()"""
+        )
+
+    def shown(self):
+        """The screen that is drawn now."""
+        return self.page.evaluate("() => document.querySelector('.lliso-app').view.screen")
+
+    def committed(self):
+        return self.page.evaluate("() => document.querySelector('.lliso-app').view.committed")
+
+    def on_map(self, x, y):
+        """Position in the window of a point of the map."""
+        return self.page.evaluate(
+            """(p) => { const v = document.querySelector('.lliso-app').view;
+              const r = v.map.top.getBoundingClientRect(), q = v.mapPoint(p);
+              return [r.left + q[0], r.top + q[1]]; }""",
+            [x, y],
+        )
+
+    def on_profile(self, distance, height=0.3):
+        """Position in the window of a distance on the profile, `height` of the way down."""
+        return self.page.evaluate(
+            """([d, h]) => { const v = document.querySelector('.lliso-app').view;
+              const r = v.profile.top.getBoundingClientRect(), { box, X } = v.frame;
+              return [r.left + X(d), r.top + box.y + h * box.h]; }""",
+            [distance, height],
+        )
+
+    def width_handle(self):
+        return self.page.evaluate(
+            """() => { const v = document.querySelector('.lliso-app').view, g = v.cut();
+              const d = [g.end[0] - g.start[0], g.end[1] - g.start[1]], l = Math.hypot(...d);
+              return v.widthHandle(g, { n: [-d[1] / l, d[0] / l] }); }"""
+        )
+
+    def drag(self, start, end, steps=8):
+        """Press at `start`, move to `end`, release; wait for the kernel's answer."""
+        mouse = self.page.mouse
+        mouse.move(*start)
+        mouse.down()
+        mouse.move(*end, steps=steps)
+        mouse.up()
+        self.settled()
+
+    def click(self, at, button="left"):
+        self.page.mouse.click(*at, button=button)
+        self.settled()
+
+    def press(self, *keys):
+        for key in keys:
+            self.page.keyboard.press(key)
+        self.settled()
+
+    def focus(self):
+        self.page.locator(".lliso-stage").focus()
+
+    def rows(self):
+        """The table as a list of lists of texts, header first."""
+        return self.page.evaluate(
+            """() => [...document.querySelectorAll('.lliso-app table tr')].map((tr) =>
+              [...tr.children].map((c) => c.innerText.replace(/\\s+/g, ' ').trim()))"""
+        )
+
+    def status(self):
+        return self.page.locator(".lliso-app [role=status]").inner_text()
+
+    def shoot(self, name):
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SHOTS / f"{name}.png")
+
+    def end(self):
+        """Shut the kernel down; what its view says went wrong on our side."""
+        failures = self.ask("globals()['app'].widget.failures if 'app' in globals() else []")
+        self.js("await panel.sessionContext.shutdown();")
+        return failures
+
+
+@pytest.fixture
+def lab(server, browser, request):
+    """Open notebooks; each in a browser context of its own, closed after the test."""
+    opened = []
+
+    def start(name, size=(1280, 800), ratio=1):
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]}, device_scale_factor=ratio
+        )
+        context.set_default_timeout(WAIT)
+        notebook = Notebook(server, context.new_page())
+        opened.append((context, notebook))
+        return notebook.open(name)
+
+    yield start
+    said = []
+    for context, notebook in opened:
+        said += notebook.said
+        said += notebook.end()
+        context.close()
+    assert said == [], "errors in the browser, or callbacks that failed"

@@ -1,0 +1,454 @@
+"""The boundary app in JupyterLab, with the real mouse and keyboard, against the headless result."""
+
+import json
+import math
+
+import pytest
+
+MAP = """
+import numpy as np
+from lliso import Picks, fit_boundaries, make_map
+from lliso.apps.boundaries import pick_boundaries
+
+rng = np.random.default_rng(20240205)
+x, y = (np.arange(512) + 0.5) * 500 / 512, (np.arange(206) + 0.5) * 200 / 206
+X, Y = np.meshgrid(x, y)
+truth = 0.9 - 0.0012 * Y
+for edge, step in ((45.0, 0.10), (95.0, 0.06), (150.0, 0.05)):
+    truth = truth - step * (Y > edge + 6 * np.sin(X / 60))
+total = rng.poisson(60, truth.shape)
+light = rng.binomial(total, truth)
+ds = make_map([light, total - light], ["6Li", "7Li"], x=x, y=y,
+              attrs={"stage": "59 h", "instrument": "test pattern", "simulated": 1})
+"""
+OPEN = 'app = pick_boundaries(ds, PATH, d_bulk="2.6e-8 cm^2/s")\napp'
+HEADLESS = "fit_boundaries(ds, Picks.load(PATH), d_bulk='2.6e-8 cm^2/s')"
+PIXEL = 0.98  # µm
+
+
+@pytest.fixture
+def app(lab, server, request):
+    """The app open on a map without picks, in a notebook; its picks file as `nb.file`."""
+    name = request.node.name.split("[")[0]
+    file = server.folder / f"{name}.json"
+
+    def start(*more, **window):
+        file.unlink(missing_ok=True)
+        cells = (f"PATH = {str(file)!r}\n{MAP}", OPEN, *more)
+        nb = lab(server.notebook(f"{name}.ipynb", *cells), **window).run_all()
+        nb.file = file
+        assert nb.errors() == []
+        return nb.view()
+
+    return start
+
+
+def saved(nb):
+    return json.loads(nb.file.read_text())
+
+
+def same_as_headless(nb):
+    """The table on the screen, the session and `fit_boundaries` on the saved file agree."""
+    nb.do(f"from lliso.fit.words import READABLE, readable_row; table = {HEADLESS}")
+    names = nb.ask("[str(n) for n in table.boundary.values]")
+    keys = nb.ask("[k for k, _, _ in READABLE]")
+    screen = nb.rows()[1:]
+    assert sorted(row[0] for row in screen) == sorted(names)
+    headless = nb.ask("[[float(v) for v in table[p]] for p in ('permeability', 'position')]")
+    live = nb.ask(
+        "[[float(app.session.rows[str(n)][p]) for n in table.boundary.values]"
+        " for p in ('permeability', 'position')]"
+    )
+    for mine, theirs in zip(sum(live, []), sum(headless, []), strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-9, nan_ok=True)
+    for row in screen:
+        text = nb.ask(f"readable_row({row[0]!r}, app.session.rows[{row[0]!r}])")
+        assert row == [" ".join(text[k].split()) for k in keys]
+
+
+def test_opening_shows_the_screen_and_writes_nothing(app):
+    nb = app()
+    assert not nb.file.exists()
+    assert nb.shown() == nb.committed()
+    assert nb.page.locator(".lliso-app").count() == 1
+    assert nb.rows()[1] == ["No boundaries marked yet: click the profile or the map."]
+
+
+@pytest.mark.parametrize(
+    ("size", "ratio"),
+    [((1280, 800), 1), ((1280, 800), 1.25), ((1280, 800), 2), ((1920, 1080), 1), ((820, 900), 1)],
+)
+def test_it_fits_the_window_and_is_sharp(app, size, ratio):
+    nb = app(size=size, ratio=ratio)
+    nb.click(nb.on_profile(36))
+    nb.click(nb.on_profile(86))
+    shape = nb.page.evaluate(
+        """() => { const root = document.querySelector('.lliso-app');
+          const box = (q) => root.querySelector(q).getBoundingClientRect();
+          const canvases = [...root.querySelectorAll('canvas')].map((c) => {
+            const r = c.getBoundingClientRect();
+            return [c.width / r.width, c.height / r.height]; });
+          const inner = (e) => [e.scrollWidth, e.clientWidth];
+          const heads = [...root.querySelectorAll('.lliso-head')].map(inner);
+          const parts = ['.lliso-bar', '.lliso-status', '.lliso-stage',
+            '.lliso-numbers', '.lliso-scroll'].map((q) => [box(q).top, box(q).bottom]);
+          return { wide: inner(root), canvases, heads, parts,
+            table: inner(root.querySelector('.lliso-scroll')),
+            fits: box('.lliso-stage').bottom - box('.lliso-bar').top, window: innerHeight }; }"""
+    )
+    assert shape["wide"][0] <= shape["wide"][1]
+    for across, down in shape["canvases"]:
+        assert across == pytest.approx(ratio, rel=0.003)
+        assert down == pytest.approx(ratio, rel=0.003)
+    for inner, outer in shape["heads"]:
+        assert inner <= outer
+    for (_, bottom), (top, _) in zip(shape["parts"], shape["parts"][1:], strict=False):
+        assert top >= bottom - 0.5  # nothing overlaps
+    if size[0] >= 1280:
+        assert shape["table"][0] <= shape["table"][1]  # nothing to scroll for
+        assert shape["fits"] < shape["window"] - 112  # map and profile are seen together
+    nb.page.mouse.move(5, 5)
+    nb.shoot(f"boundary_app_{size[0]}x{size[1]}_{ratio}")
+
+
+def test_the_cut_is_dragged_with_the_mouse(app):
+    nb = app()
+    start, end = nb.shown()["cut"]["start"], nb.shown()["cut"]["end"]
+    nb.drag(nb.on_map(*end), nb.on_map(310, 170))
+    cut = nb.committed()["cut"]
+    assert math.dist(cut["end"], (310, 170)) < PIXEL
+    assert cut["start"] == pytest.approx(start)
+    nb.drag(nb.on_map(*start), nb.on_map(200, 20))
+    assert math.dist(nb.committed()["cut"]["start"], (200, 20)) < PIXEL
+    nb.drag(nb.on_map(255, 95), nb.on_map(235, 105))  # the middle of the line
+    cut = nb.committed()["cut"]
+    assert math.dist(cut["start"], (180, 30)) < 2 * PIXEL
+    assert math.dist(cut["end"], (290, 180)) < 2 * PIXEL
+    handle = nb.width_handle()
+    middle = [(a + b) / 2 for a, b in zip(cut["start"], cut["end"], strict=True)]
+    wide = [m + 2 * (h - m) for m, h in zip(middle, handle, strict=True)]
+    nb.drag(nb.on_map(*handle), nb.on_map(*wide))
+    assert nb.committed()["cut"]["width"] == pytest.approx(2 * cut["width"], abs=2 * PIXEL)
+    (on_disk,) = saved(nb)["cuts"]
+    assert on_disk["width"] == pytest.approx(nb.committed()["cut"]["width"], abs=1e-4)
+    for _ in range(4):
+        nb.press("Control+z")
+    assert nb.committed()["cut"]["end"] == end
+    assert saved(nb)["cuts"][0]["end"] == pytest.approx(end)
+    nb.press("Control+Shift+Z", "Control+y")
+    assert math.dist(nb.committed()["cut"]["start"], (200, 20)) < PIXEL
+
+
+def test_boundaries_are_marked_moved_and_removed_with_the_mouse(app):
+    nb = app()
+    nb.click(nb.on_profile(36))  # where the profile steps down, 10 µm from the map's edge
+    (first,) = nb.committed()["boundaries"]
+    same_as_headless(nb)
+    cut = nb.committed()["cut"]
+    nb.click(nb.on_map(cut["start"][0] + 20, 96))  # beside the cut: the nearest edge it crosses
+    assert len(nb.committed()["boundaries"]) == 2
+    second = nb.committed()["selected"]
+    assert second not in (None, first["name"])
+    same_as_headless(nb)
+    assert len(saved(nb)["boundaries"]) == 2
+    nb.shoot("boundary_app_two_boundaries")
+    at = next(b for b in nb.committed()["boundaries"] if b["name"] == second)
+    nb.drag(nb.on_profile(at["window"][1]), nb.on_profile(at["window"][1] - 12))
+    moved = next(b for b in nb.committed()["boundaries"] if b["name"] == second)
+    assert moved["window"][1] == pytest.approx(at["window"][1] - 12, abs=0.5)
+    assert moved["position"] == at["position"]
+    same_as_headless(nb)
+    nb.drag(nb.on_profile(at["position"]), nb.on_profile(at["position"] + 9))
+    far = next(b for b in nb.committed()["boundaries"] if b["name"] == second)
+    assert far["position"] == pytest.approx(at["position"] + 9, abs=3.5)  # a step near is taken
+    same_as_headless(nb)
+    nb.click(nb.on_profile(first["position"]))
+    assert nb.committed()["selected"] == first["name"]
+    nb.click(nb.on_profile(first["position"]))  # the selected one again: removed
+    assert [b["name"] for b in nb.committed()["boundaries"]] == [second]
+    nb.page.get_by_role("button", name="Undo").click()
+    nb.settled()
+    assert len(nb.committed()["boundaries"]) == 2
+    nb.click(nb.on_profile(far["position"]), button="right")
+    assert [b["name"] for b in nb.committed()["boundaries"]] == [first["name"]]
+    assert nb.page.locator(".lm-Menu").count() == 0  # JupyterLab's own menu stays away
+    same_as_headless(nb)
+
+
+def test_the_keyboard_reaches_everything(app):
+    nb = app()
+    nb.focus()
+    cells = nb.cells()
+    nb.press("n")
+    (made,) = nb.committed()["boundaries"]
+    nb.press("Escape")
+    assert nb.committed()["selected"] is None
+    width = nb.committed()["cut"]["width"]
+    nb.press("+")
+    assert nb.committed()["cut"]["width"] > width
+    nb.press("-")
+    assert nb.committed()["cut"]["width"] == pytest.approx(width, abs=1e-3)
+    start = nb.committed()["cut"]["start"]
+    nb.press("Shift+ArrowRight")
+    assert nb.committed()["cut"]["start"][0] > start[0] + 5
+    nb.press("Control+z", "]")
+    assert nb.committed()["selected"] == made["name"]
+    (before,) = nb.committed()["boundaries"]
+    nb.press("Alt+ArrowRight", "Alt+Shift+ArrowLeft")
+    (after,) = nb.committed()["boundaries"]
+    assert after["window"][0] > before["window"][0]
+    assert after["window"][1] < before["window"][1]
+    nb.press("Shift+ArrowRight")
+    (moved,) = nb.committed()["boundaries"]
+    assert moved["position"] > before["position"] + 5
+    nb.press("?")
+    assert nb.page.locator(".lliso-help").is_visible()
+    nb.shoot("boundary_app_help")
+    nb.press("Escape", "Delete")
+    assert nb.committed()["boundaries"] == []
+    assert nb.cells() == cells
+
+
+def test_the_notebook_does_not_act_on_keys_meant_for_the_app(app):
+    nb = app("1 + 1")
+    nb.click(nb.on_profile(36))
+
+    def sources():
+        return nb.js("return panel.content.widgets.map((c) => c.model.sharedModel.source);")
+
+    before = sources()
+    places = [".lliso-app tbody button", ".lliso-bar button:not(:disabled)"]
+    for place in [*places, ".lliso-numbers input", ".lliso-stage"]:
+        nb.page.locator(place).first.focus()
+        for key in ["b", "a", "d", "d", "x", "m", "y", "j", "ArrowDown", "ArrowUp", "Delete", "z"]:
+            nb.page.keyboard.press(key)
+        nb.settled()
+        assert sources() == before, place
+        assert nb.js("return panel.content.activeCellIndex;") == 1
+        assert nb.js("return panel.content.mode;") == "command"
+
+
+def test_saving_the_notebook_stays_a_key_of_the_notebook(app):
+    nb = app()
+    nb.js("panel.context.model.dirty = true;")
+    nb.focus()
+    nb.page.keyboard.press("Control+s")
+    nb.wait("panel.context.model.dirty === false")
+
+
+@pytest.mark.parametrize("subshell", [False, True])
+def test_callbacks_run_on_the_home_thread(app, subshell):
+    nb = app()
+    nb.do(
+        "import threading; home = threading.main_thread().ident; arrived, worked = [], [];"
+        "app.widget.on_msg(lambda *a: arrived.append(threading.get_ident()));"
+        "gesture = app.session.gesture;"
+        "app.session.gesture = lambda *a, **k: (worked.append(threading.get_ident()),"
+        " gesture(*a, **k))[1]"
+    )
+    nb.do("import ipykernel; subshells = ipykernel.version_info >= (7,)")
+    if subshell:
+        if not nb.ask("subshells"):
+            pytest.skip("this ipykernel has no subshells")
+        # ipykernel 7.3 hands every widget message to a subshell, 7.4 some: here all of them.
+        nb.do("app.widget.comm._reply_subshell_for = lambda data, default: default")
+    nb.drag(nb.on_map(*nb.shown()["cut"]["end"]), nb.on_map(300, 170))
+    nb.click(nb.on_profile(30))
+    assert nb.ask("len(worked)") >= 3
+    assert nb.ask("set(worked) == {home}")
+    if subshell:
+        assert nb.ask("home not in arrived and len(arrived) == len(worked)")
+    assert len(saved(nb)["boundaries"]) == 1
+
+
+@pytest.mark.parametrize("subshell", [False, True])
+def test_gestures_made_while_a_cell_runs_are_done_afterwards(app, subshell):
+    nb = app()
+    if subshell:
+        nb.do("app.widget.comm._reply_subshell_for = lambda data, default: default")
+    nb.js(
+        """window.running = panel.sessionContext.session.kernel.requestExecute({ code: arg });""",
+        "import time; end = time.monotonic() + 2.5\nwhile time.monotonic() < end: pass\nseen = 1\n"
+        "at_the_end = app.session.cut.end",
+    )
+    nb.wait("panel.sessionContext.session.kernel.status === 'busy'")
+    start = nb.on_map(*nb.shown()["cut"]["end"])
+    nb.page.mouse.move(*start)
+    nb.page.mouse.down()
+    nb.page.mouse.move(*nb.on_map(300, 170), steps=5)
+    nb.page.mouse.up()
+    nb.wait("/kernel/.test(document.querySelector('.lliso-app [role=status]').innerText)")
+    nb.settled()
+    nb.js("await window.running.done;")
+    assert nb.ask("list(at_the_end)") == [250, 190]  # nothing moved under the running cell
+    assert math.dist(nb.committed()["cut"]["end"], (300, 170)) < PIXEL
+    assert "kernel" not in nb.status()
+
+
+def test_the_release_counts_not_the_last_motion_and_motion_after_it_is_ignored(app):
+    nb = app()
+    end = nb.on_map(*nb.shown()["cut"]["end"])
+    nb.page.mouse.move(*end)
+    nb.page.mouse.down()
+    nb.page.mouse.move(*nb.on_map(290, 150), steps=3)
+    late = """([kind, p]) => document.querySelector('canvas.lliso-map:last-child').dispatchEvent(
+      new PointerEvent(kind, { clientX: p[0], clientY: p[1], pointerId: 1, bubbles: true }))"""
+    nb.page.evaluate(late, ["pointerup", nb.on_map(320, 165)])
+    nb.page.evaluate(late, ["pointermove", nb.on_map(290, 150)])
+    nb.page.mouse.up()
+    nb.settled()
+    assert math.dist(nb.committed()["cut"]["end"], (320, 165)) < PIXEL
+    assert nb.shown() == nb.committed()
+
+
+def test_one_message_is_in_flight_and_motion_that_is_too_fast_is_dropped(app):
+    nb = app()
+    nb.page.evaluate(
+        """() => { const v = document.querySelector('.lliso-app').view, send = v.model.send;
+          const f = (window.flight = { early: 0, sent: 0, last: 0 });
+          v.model.send = function (m, ...rest) {
+            if (f.last > Number(v.root.dataset.answered ?? 0)) f.early++;
+            f.sent++; f.last = m.n;
+            return send.call(this, m, ...rest); }; }"""
+    )
+    for i in range(3):
+        cut = nb.shown()["cut"]
+        nb.drag(nb.on_map(*cut["end"]), nb.on_map(300 + 20 * i, 170 - 20 * (i % 2)), steps=60)
+    flight = nb.page.evaluate("() => window.flight")
+    made = nb.page.evaluate("() => document.querySelector('.lliso-app').view.n")
+    assert flight["early"] == 0
+    assert made > 150
+    assert flight["sent"] <= made
+    assert math.dist(nb.committed()["cut"]["end"], (340, 170)) < PIXEL
+
+
+def test_escape_cancels_a_drag(app):
+    nb = app()
+    before = nb.committed()["cut"]
+    nb.page.mouse.move(*nb.on_map(*before["end"]))
+    nb.page.mouse.down()
+    nb.page.mouse.move(*nb.on_map(300, 150), steps=5)
+    nb.page.keyboard.press("Escape")
+    nb.page.mouse.up()
+    nb.settled()
+    assert nb.shown()["cut"] == nb.committed()["cut"] == before
+    assert nb.ask("app.session.screen()['can_undo']") is False
+    assert not nb.file.exists()
+
+
+def test_a_typed_number_is_not_written_over(app):
+    nb = app()
+    width = nb.page.get_by_label("width of the cut in µm")
+    width.fill("31")
+    width.press("Enter")
+    width.press("End")
+    width.press("4")  # typing goes on while the kernel answers
+    nb.settled()
+    assert width.input_value() == "314"
+    assert nb.committed()["cut"]["width"] == 31
+    nb.focus()  # leaving the box commits what is in it
+    nb.settled()
+    assert nb.committed()["cut"]["width"] == 314
+    nb.press("Control+z")
+    assert width.input_value() == "31"
+
+
+def test_a_number_is_compared_with_tolerance(app):
+    nb = app()
+    nb.do("app.session.gesture('cut_width', True, width=9.999999999999998); app.widget.refresh()")
+    nb.wait("document.querySelector('.lliso-app').view.committed.cut.width < 10.01")
+    width = nb.page.get_by_label("width of the cut in µm")
+    assert width.input_value() == "10"
+    sent = nb.page.locator(".lliso-app").get_attribute("data-sent")
+    width.fill("10.0")
+    width.press("Enter")
+    nb.focus()
+    nb.settled()
+    assert nb.page.locator(".lliso-app").get_attribute("data-sent") == sent
+
+
+def test_what_cannot_be_done_is_said_in_the_status_line(app):
+    nb = app()
+    nb.click(nb.on_profile(36))
+    before = nb.committed()["cut"]
+    width = nb.page.get_by_label("width of the cut in µm")
+    width.fill("0.2")
+    width.press("Enter")
+    nb.settled()
+    assert "must be at least one pixel wide, got" in nb.status()
+    assert nb.committed()["cut"] == before
+    assert nb.page.locator(".lliso-wrong").inner_text() == nb.status()  # beside the box, too
+    assert nb.errors() == []  # nothing on stderr of the notebook
+    nb.shoot("boundary_app_error")
+    nb.focus()
+    nb.press("Control+z")
+    assert nb.committed()["boundaries"] == []
+    assert "pixel" not in nb.status()
+    assert nb.page.locator(".lliso-wrong").inner_text() == ""
+
+
+def test_kernel_restart_and_run_all_restores_the_screen(app):
+    nb = app()
+    nb.click(nb.on_profile(36))
+    nb.click(nb.on_profile(86))
+    nb.drag(nb.on_map(*nb.shown()["cut"]["end"]), nb.on_map(262, 185))
+    nb.press("Escape")  # the selection is not part of the picks
+    volatile = ("sequence", "message", "level", "saved", "can_undo", "can_redo")
+
+    def lasting():
+        return {k: v for k, v in nb.committed().items() if k not in volatile}, nb.rows()
+
+    before, text = lasting(), nb.file.read_text()
+    nb.restart_and_run_all()
+    nb.wait("!document.querySelector('.lliso-app')?.view?.inflight")
+    nb.view()
+    assert lasting() == before
+    assert nb.file.read_text() == text
+    assert nb.errors() == []
+    same_as_headless(nb)
+
+
+def test_running_the_cell_again_leaves_one_view_and_no_widget_behind(app):
+    nb = app()
+    nb.do("from ipywidgets.widgets.widget import _instances")
+    alive = nb.ask("len(_instances)")
+    for _ in range(5):
+        nb.run_cell(1)
+    nb.view()
+    assert nb.ask("len(_instances)") == alive
+    assert nb.page.locator(".lliso-app").count() == 1
+    nb.click(nb.on_profile(36))
+    assert len(saved(nb)["boundaries"]) == 1
+
+
+def test_two_views_of_one_app_show_the_same(app):
+    nb = app("app")
+    views = nb.page.locator(".lliso-app")
+    assert views.count() == 2
+    nb.click(nb.on_profile(36))
+    both = nb.page.evaluate(
+        "() => [...document.querySelectorAll('.lliso-app')].map((e) => e.view.screen)"
+    )
+    assert both[0] == both[1]
+    assert len(both[1]["boundaries"]) == 1
+
+
+def test_a_closed_app_disappears(app):
+    nb = app()
+    nb.do("app.close()")
+    nb.wait("!document.querySelector('.lliso-app')")
+
+
+def test_dark_theme(app):
+    nb = app()
+    nb.click(nb.on_profile(36))
+    nb.click(nb.on_profile(86))
+    nb.js(
+        "await window.jupyterapp.commands.execute("
+        "'apputils:change-theme', { theme: 'JupyterLab Dark' });"
+    )
+    nb.wait("document.body.dataset.jpThemeLight === 'false'")
+    nb.wait("document.querySelector('.lliso-app').view.ink.data === '#6cc0f0'")
+    nb.wait("!document.querySelector('#jupyterlab-splash')")
+    nb.page.mouse.move(5, 5)
+    nb.shoot("boundary_app_dark")
