@@ -15,10 +15,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-VENV = ROOT / ".venv"
+VENV, PINS = ROOT / ".venv", ROOT / "constraints" / "lab-test.txt"
 STAMP = VENV / "lliso-start"  # folder, hash and extras of the last set-up that came to its end
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-PINS = ROOT / "constraints" / "lab-test.txt"
 HARMFUL = ("PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_CONSTRAINT")
 FIT = """fit data/samples/simulated_llto_59h.nc --d-bulk 2.6e-8cm^2/s -o results
     --picks notebooks/picks/explore_grain_boundaries.json""".split()
@@ -27,7 +26,8 @@ FIT = """fit data/samples/simulated_llto_59h.nc --d-bulk 2.6e-8cm^2/s -o results
 def call(*command: object) -> int:
     """Run a command in this folder; Ctrl-C is for the command, which has received it too."""
     env = {name: os.environ[name] for name in os.environ if name not in HARMFUL}
-    process = subprocess.Popen([str(part) for part in command], cwd=str(ROOT), env=env)
+    env["PYTHONUTF8"] = "1"  # our tables have signs that a Windows code page lacks
+    process = subprocess.Popen(list(map(str, command)), cwd=str(ROOT), env=env)
     signal.signal(signal.SIGINT, lambda *_: None)
     return process.wait()
 
