@@ -110,4 +110,17 @@ def pick_boundaries(
         key = f"map:{ds.attrs.get('map_id', '')}"
     close_view(key)  # before the file is read: two apps must never own it
     session = BoundarySession(ds, picks, d_bulk=d_bulk, delta=delta, resolution=resolution, cut=cut)
-    return BoundaryApp(session, CanvasView(session, key=key))
+    widget = CanvasView(session, key=key, fallback_png=lambda: _picture(session))
+    return BoundaryApp(session, widget)
+
+
+def _picture(session: BoundarySession) -> bytes:
+    """Draw the cut that is shown, for readers of the notebook who have no kernel."""
+    import io
+
+    from lliso.plot import figure_of_cut
+
+    figure = figure_of_cut(session.ds, session.picks, session.cut.name)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=110)
+    return stream.getvalue()

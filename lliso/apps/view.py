@@ -176,9 +176,19 @@ class CanvasView(anywidget.AnyWidget):
             return None
         data, metadata = bundle
         data["text/plain"] = CURE
-        if self.fallback_png is not None:
-            data["image/png"] = base64.b64encode(self.fallback_png()).decode("ascii")
+        png = self._png()
+        if png is not None:
+            data["image/png"] = base64.b64encode(png).decode("ascii")
         return data, metadata
+
+    def _png(self) -> bytes | None:
+        if self.fallback_png is None:
+            return None
+        try:
+            return self.fallback_png()
+        except Exception:  # the view itself must show, whatever is wrong with its picture
+            log.exception("the picture beside the view could not be drawn")
+            return None
 
 
 def close_view(key: str) -> None:

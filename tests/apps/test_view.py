@@ -224,6 +224,16 @@ def test_a_notebook_that_cannot_show_it_gets_words_and_a_picture(view):
     assert base64.b64decode(data["image/png"]) == b"\x89PNG"
 
 
+def test_a_picture_that_cannot_be_drawn_does_not_hide_the_view(view, failed):
+    view.fallback_png = lambda: 1 / 0
+    data, _ = view._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert "image/png" not in data
+    (record,) = failed.records
+    assert record.exc_info[0] is ZeroDivisionError
+    failed.clear()  # this one was meant
+
+
 def test_a_closed_view_shows_nothing():
     view = CanvasView(FakeSession())
     view.close()
