@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from lliso import schema
-from lliso.units import DIFFUSION, LENGTH, PERMEABILITY, TIME, parse_quantity
+from lliso.units import (
+    DIFFUSION,
+    ENERGY,
+    LENGTH,
+    PERMEABILITY,
+    TEMPERATURE,
+    TIME,
+    parse_quantity,
+)
+
+#: Boltzmann's constant, eV/K
+BOLTZMANN = 8.617333262e-5
 
 
 @dataclass(frozen=True)
@@ -124,8 +136,122 @@ class Instrument:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name):g}")
 
 
-def parameters_text(specimen: Specimen, instrument: Instrument, seed: int) -> str:
-    """Return all parameters as sorted JSON.
+@dataclass(frozen=True)
+class Artefacts:
+    """What goes wrong between the beam and the file; the defaults are: nothing.
+
+    Parameters
+    ----------
+    shots : int
+        Pulses per pixel of a single-stop detector; 0 for a detector without dead time.
+    background : tuple of float
+        Mean counts per pixel at masses 6 and 7 that are not lithium.
+    hydride : float
+        Share of the ⁶Li signal that appears as ⁶LiH on mass 7.
+    mass_fractionation : float
+        K, measured over true ratio ⁶Li/⁷Li.
+    frames : int
+        Frames that the counts and shots are divided among.
+    drift : float
+        Distance the specimen moves during the measurement, µm.
+    current_decay : float
+        ln of the ratio of first to last beam current.
+    groove_depth, groove_width : float
+        Relative loss of intensity at boundaries, and its 1/e half width in µm.
+
+    Examples
+    --------
+    >>> Artefacts(frames=20, drift=5.0).reach
+    8.0
+    """
+
+    shots: int = 0
+    background: tuple[float, float] = (0.0, 0.0)
+    hydride: float = 0.0
+    mass_fractionation: float = 1.0
+    frames: int = 1
+    drift: float = 0.0
+    current_decay: float = 0.0
+    groove_depth: float = 0.0
+    groove_width: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, unit in (("drift", LENGTH), ("groove_width", LENGTH)):
+            object.__setattr__(self, name, parse_quantity(getattr(self, name), unit, name))
+        for name in ("shots", "hydride", "drift", "groove_depth"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name):g}")
+        if min(self.background) < 0:
+            raise ValueError(f"background must be two numbers, not negative, got {self.background}")
+        if not (self.mass_fractionation > 0 and self.groove_width > 0 and self.frames >= 1):
+            raise ValueError(
+                "mass_fractionation, groove_width and frames must be positive, got "
+                f"{self.mass_fractionation:g}, {self.groove_width:g}, {self.frames}"
+            )
+        if self.groove_depth > 1:
+            raise ValueError(f"groove_depth must be at most 1, got {self.groove_depth:g}")
+        if self.drift > 0 and self.frames == 1:
+            raise ValueError("drift needs several frames, got 1; set frames")
+
+    @property
+    def reach(self) -> float:
+        """How far beyond the field of view the specimen may come into it, µm."""
+        return 1.6 * self.drift
+
+
+@dataclass(frozen=True)
+class Cooling:
+    """Time at the imaging temperature, while diffusion inside grains goes on slowly.
+
+    Parameters
+    ----------
+    temperature, reference : float
+        Imaging temperature, and the one that the specimen's D and P belong to, K.
+    duration : float
+        Time from the quench to the middle of the measurement, s.
+    bulk_energy, boundary_energy : float
+        Activation energies of D and of P, eV.
+
+    Examples
+    --------
+    >>> Cooling(temperature="-110 °C", duration="6 h").duration
+    21600.0
+    """
+
+    temperature: float = 163.15
+    duration: float = 6 * 3600.0
+    bulk_energy: float = 0.33
+    boundary_energy: float = 0.43
+    reference: float = 295.15
+
+    def __post_init__(self) -> None:
+        units = {
+            "temperature": TEMPERATURE,
+            "reference": TEMPERATURE,
+            "duration": TIME,
+            "bulk_energy": ENERGY,
+            "boundary_energy": ENERGY,
+        }
+        for name, unit in units.items():
+            value = parse_quantity(getattr(self, name), unit, name)
+            if value < 0 or (value == 0 and unit == TEMPERATURE):
+                raise ValueError(f"{name} must be positive, got {value:g} {unit}")
+            object.__setattr__(self, name, value)
+
+    def factor(self, energy: float) -> float:
+        """By what an activated quantity is smaller than at the reference temperature."""
+        slope = energy / BOLTZMANN
+        return math.exp(-slope * (1.0 / self.temperature - 1.0 / self.reference))
+
+
+def parameters_text(
+    specimen: Specimen,
+    instrument: Instrument,
+    seed: int,
+    artefacts: Artefacts | None = None,
+    cooling: Cooling | None = None,
+) -> str:
+    """Return all parameters as sorted JSON; effects that are absent are not mentioned.
 
     Examples
     --------
@@ -133,6 +259,10 @@ def parameters_text(specimen: Specimen, instrument: Instrument, seed: int) -> st
     True
     """
     content = {"specimen": asdict(specimen), "instrument": asdict(instrument), "seed": seed}
+    if artefacts is not None:
+        content["artefacts"] = asdict(artefacts)
+    if cooling is not None:
+        content["cooling"] = asdict(cooling)
     return json.dumps(content, sort_keys=True)
 
 
@@ -151,12 +281,28 @@ def parameters_from(text: str) -> tuple[Specimen, Instrument, int]:
     True
     """
     content = json.loads(text)
-    parts: dict[str, dict[str, Any]] = {
-        name: {k: tuple(v) if isinstance(v, list) else v for k, v in content[name].items()}
-        for name in ("specimen", "instrument")
-    }
     return (
-        Specimen(**parts["specimen"]),
-        Instrument(**parts["instrument"]),
+        Specimen(**_values(content["specimen"])),
+        Instrument(**_values(content["instrument"])),
         int(content["seed"]),
     )
+
+
+def effects_from(text: str) -> tuple[Artefacts | None, Cooling | None]:
+    """Read back the artefacts and the cooling that `parameters_text` wrote, if any.
+
+    Examples
+    --------
+    >>> text = parameters_text(Specimen(), Instrument(), 7, Artefacts(shots=1700))
+    >>> effects_from(text)[0].shots
+    1700
+    """
+    content = json.loads(text)
+    return (
+        Artefacts(**_values(content["artefacts"])) if "artefacts" in content else None,
+        Cooling(**_values(content["cooling"])) if "cooling" in content else None,
+    )
+
+
+def _values(part: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in part.items()}

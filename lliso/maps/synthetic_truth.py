@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lliso._types import BoolArray, FloatArray, IntArray
+from lliso._types import BoolArray, FloatArray
 from lliso.diffusion.mesh import sampling_matrix
 from lliso.diffusion.structures import Structure
 from lliso.units import UM_PER_CM
@@ -16,7 +16,8 @@ from lliso.units import UM_PER_CM
 if TYPE_CHECKING:
     import xarray as xr
 
-    from lliso.maps.synthetic import Solution
+    from lliso.maps.synthetic_render import Scene
+    from lliso.maps.synthetic_solution import Solution
 
 #: boundaries are listed as far as this beyond the field of view, µm
 _RIM = 20.0
@@ -24,21 +25,28 @@ _RIM = 20.0
 
 def truth_dataset(
     solution: Solution,
+    under_beam: Scene,
     x: FloatArray,
     y: FloatArray,
-    fraction: FloatArray,
-    blurred: FloatArray,
-    rate: FloatArray,
-    label: IntArray,
     attrs: Mapping[str, Any],
+    imaged: tuple[FloatArray, ...] | None = None,
 ) -> xr.Dataset:
-    """Put the truth together (see `lliso.maps.synthetic.simulate_maps`)."""
+    """Put the truth together (see `lliso.maps.synthetic.simulate_maps`).
+
+    `imaged` are the fields after diffusion in the cold, if there was any: the picture then shows
+    them, while `step` and `slope` stay those of the end of the stage.
+    """
     import xarray as xr
 
     structure = solution.structure
     near = _near(structure, solution.specimen.window)
     segments = structure.segments[near]
-    step, slope = _steps_and_slopes(solution, near)
+    step, slope = _steps_and_slopes(solution, solution.fields, near)
+    stages = range(len(solution.stages))
+    fraction = np.stack([under_beam.pixels(c) for c in under_beam.fraction])
+    intensity = np.stack([under_beam.intensity(k) for k in stages])
+    blurred = intensity[:, 0] / intensity.sum(axis=1)
+    rate, label = under_beam.pixels(under_beam.rate), under_beam.label
     macro_y, macro = _macroscopic(solution)
     b, st = "boundary", "stage"
 
@@ -66,6 +74,9 @@ def truth_dataset(
         "grain_d": var("grain", structure.diffusivity / UM_PER_CM**2, "cm2/s", "D in the grain"),
         "macro_fraction": var((st, "macro_y"), macro, "1", "C averaged over x"),
     }
+    if imaged is not None:
+        cold, _ = _steps_and_slopes(solution, imaged, near)
+        data["step_imaged"] = var((st, b), cold, "1", "step after diffusion in the cold")
     return xr.Dataset(
         data,
         coords={
@@ -90,7 +101,9 @@ def _near(structure: Structure, window: tuple[float, float, float, float]) -> Bo
     )
 
 
-def _steps_and_slopes(solution: Solution, near: BoolArray) -> tuple[FloatArray, FloatArray]:
+def _steps_and_slopes(
+    solution: Solution, fields: Sequence[FloatArray], near: BoolArray
+) -> tuple[FloatArray, FloatArray]:
     """Step per stage and boundary, and slope (1/cm) also per side.
 
     The solved structure has grains cut at the liquid level; its boundaries are matched to those
@@ -100,8 +113,8 @@ def _steps_and_slopes(solution: Solution, near: BoolArray) -> tuple[FloatArray, 
     index = {_key(p): k for k, p in enumerate(cut.segments.mean(axis=1))}
     match = [index.get(_key(p), -1) for p in drawn.segments[near].mean(axis=1)]
     k = np.array(match, dtype=np.int64)
-    steps = np.stack([solution.problem.steps(f)[k] for f in solution.fields])
-    slopes = np.stack([solution.problem.slopes(f)[k] for f in solution.fields])
+    steps = np.stack([solution.problem.steps(f)[k] for f in fields])
+    slopes = np.stack([solution.problem.slopes(f)[k] for f in fields])
     # a boundary that the liquid level itself cuts has no counterpart, and no single step
     steps[:, k < 0], slopes[:, k < 0] = np.nan, np.nan
     return steps, slopes * UM_PER_CM
