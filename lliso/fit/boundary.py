@@ -181,14 +181,14 @@ def _linear(window: Window, pick: BoundaryPick, prior_std: FloatArray, rounds: i
     fit = fit_linear(boundary_terms(window.nu), window.light, window.total, prior_std, rounds)
     names = ("level", "step", "slope", "curvature_before", "curvature_after")
     parameters = dict(zip(names, map(float, fit.value), strict=True))
-    return _judged(
-        window,
-        pick,
+    found = judged(
+        pick.name,
         {**parameters, "position": pick.position, "blur": 0.0},
         fit.covariance[1:3, 1:3],
         fit.chi2,
         fit.dof,
     )
+    return _in_window(window, found)
 
 
 def _blurred(
@@ -221,6 +221,8 @@ def _blurred(
         result = lmfit.minimize(residual, params, scale_covar=False)
         params = result.params
         fitted = model.eval(params, distance=x, slice_length=window.slice_length)
+    if blur == "fit" and result.covar is None:  # no blur to be seen: nothing depends on it
+        return _blurred(window, pick, prior_std, 0.0, resolution)
     if not result.success or result.covar is None:
         raise ValueError(
             f"the fit of boundary '{pick.name}' with a blurred step did not converge "
@@ -229,10 +231,9 @@ def _blurred(
     at = [result.var_names.index(name) for name in ("step", "slope")]
     chi2 = float(np.sum(((fitted - window.fraction) * weight) ** 2))
     dof = window.nu.size - len(result.var_names) + _held_by_prior(result, prior_std)
-    found = _judged(
-        window, pick, dict(params.valuesdict()), result.covar[np.ix_(at, at)], chi2, dof
-    )
-    return replace(found, position_std=float(params["position"].stderr))
+    covariance = result.covar[np.ix_(at, at)]
+    found = judged(pick.name, dict(params.valuesdict()), covariance, chi2, dof)
+    return replace(_in_window(window, found), position_std=float(params["position"].stderr))
 
 
 def _held_by_prior(result: lmfit.minimizer.MinimizerResult, prior_std: FloatArray) -> float:
@@ -254,19 +255,18 @@ def _as_in_the_paper(window: Window, pick: BoundaryPick) -> BoundaryFit:
         "blur": 0.0,
     }
     dof = window.nu.size - 6
-    return replace(
-        _judged(window, pick, parameters, covariance, chi2_red * dof, dof), flags=("paper2024",)
-    )
+    found = judged(pick.name, parameters, covariance, chi2_red * dof, dof)
+    return replace(_in_window(window, found), flags=("paper2024",))
 
 
-def _judged(
-    window: Window,
-    pick: BoundaryPick,
+def judged(
+    name: str,
     parameters: Mapping[str, float],
     covariance: FloatArray,
     chi2: float,
     dof: float,
 ) -> BoundaryFit:
+    """Return a fit with its goodness and the flags that follow from the numbers alone."""
     known = dof > 0.5
     p_value = float(chi2_distribution.sf(chi2, dof)) if known else np.nan
     flags = []
@@ -275,16 +275,22 @@ def _judged(
     if abs(parameters["step"]) < 2 * np.sqrt(covariance[0, 0]):
         flags.append("step_not_significant")
     return BoundaryFit(
-        name=pick.name,
+        name=name,
         parameters=parameters,
         covariance=covariance,
         chi2_red=chi2 / dof if known else np.nan,
         p_value=p_value,
+        flags=tuple(flags),
+    )
+
+
+def _in_window(window: Window, fit: BoundaryFit) -> BoundaryFit:
+    return replace(
+        fit,
         n_slices=int(window.nu.size),
         guard=window.guard,
         reach_before=window.reach_before,
         reach_after=window.reach_after,
-        flags=tuple(flags),
     )
 
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.special import ndtri
+
+from lliso._types import BoolArray, FloatArray
 
 MEASURED = "measured"
 UPPER_LIMIT = "upper_limit"
@@ -103,6 +106,47 @@ def ratio_set(
     if first < 0 < second:
         return RatioSet(second, math.inf, LOWER_LIMIT)
     return RatioSet(0.0, math.inf, NOT_MEASURABLE)
+
+
+def positive_set(angle: FloatArray, inside: BoolArray, scale: float) -> RatioSet:
+    """Classify a set of ratios scale · tan(angle) given on a grid of angles from −π/2 to π/2.
+
+    Parameters
+    ----------
+    angle : numpy.ndarray, shape (n,)
+        Grid, ends included.
+    inside : numpy.ndarray of bool, shape (n,)
+        Whether the ratio at that angle belongs to the set.
+    scale : float
+        What the tangent is multiplied with.
+
+    Returns
+    -------
+    RatioSet
+        The smallest interval that holds the part of the set that is not negative.
+
+    Examples
+    --------
+    >>> angle = np.linspace(-np.pi / 2, np.pi / 2, 1801)
+    >>> s = positive_set(angle, (angle > 0.5) & (angle < 1.0), 1.0)
+    >>> s.kind, round(s.low, 2), round(s.high, 2)
+    ('measured', 0.55, 1.55)
+    """
+    positive = inside & (angle >= 0)
+    if not positive.any():
+        return RatioSet(math.nan, math.nan, INCONSISTENT_SIGN)
+    at = np.flatnonzero(positive)
+    unbounded = bool(inside[-1])
+    holds_zero = bool(np.any(inside & (np.abs(angle) <= angle[1] - angle[0])))
+    low = 0.0 if holds_zero else scale * math.tan(angle[at[0]])
+    high = math.inf if unbounded else scale * math.tan(angle[at[-1]])
+    kinds = {
+        (False, False): MEASURED,
+        (True, False): UPPER_LIMIT,
+        (False, True): LOWER_LIMIT,
+        (True, True): NOT_MEASURABLE,
+    }
+    return RatioSet(low, high, kinds[(holds_zero, unbounded)])
 
 
 def _roots(a: float, half_b: float, c: float, discriminant: float) -> tuple[float, float]:

@@ -1,0 +1,324 @@
+"""The local estimator on a patch of pixels: position and angle refined, then step and slope.
+
+A profile sums the counts of a slice and with them whatever the boundary does across the cut. On
+the pixels themselves the boundary's place and angle can be fitted, and the fraction may also vary
+along the boundary:
+
+    C = c + ΔC (H(ν) − ½) + g ν + ½ q₋ν² [ν<0] + ½ q₊ν² [ν>0] + γ τ
+
+with ν the distance from the boundary along its normal and τ the one along it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lliso._types import BoolArray, FloatArray
+from lliso.diffusion.steps import blurred_step, boundary_terms
+from lliso.fit.boundary import CURVATURE_SHARE, BoundaryFit, judged
+from lliso.fit.linear import fit_linear
+from lliso.fit.window import FEWEST_SLICES, guard_length
+from lliso.maps.fraction import species_counts, sum_frames
+from lliso.schema import LI6, LI7, X, Y, pixel_size
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from lliso.maps.cuts import LineCut
+    from lliso.maps.picks import BoundaryPick
+
+_FWHM_PER_STD = 2.3548200450309493
+#: how far from the boundary pixels may help to place it, in µm
+_PLACING_REACH = 10.0
+#: significance of the step below which the place a person gave is kept
+_PLACING_SIGNIFICANCE = 5.0
+#: largest correction of the angle, in degrees
+_LARGEST_TURN = 20.0
+
+
+@dataclass(frozen=True)
+class PatchImage:
+    """Counts of a map as arrays.
+
+    Attributes
+    ----------
+    light, total : numpy.ndarray, shape (y, x)
+        Counts of ⁶Li and of both isotopes.
+    x, y : numpy.ndarray
+        Pixel centres in µm.
+    pitch : float
+        The larger pixel side in µm.
+    """
+
+    light: FloatArray
+    total: FloatArray
+    x: FloatArray
+    y: FloatArray
+    pitch: float
+
+    @classmethod
+    def from_map(cls, ds: xr.Dataset) -> PatchImage:
+        """Take the counts of a map; frames are summed."""
+        summed = sum_frames(ds)
+        light = species_counts(summed, LI6).values
+        total = light + species_counts(summed, LI7).values
+        x, y = summed[X].values.astype(float), summed[Y].values.astype(float)
+        return cls(light, total, x, y, max(pixel_size(summed)))
+
+
+@dataclass(frozen=True)
+class PatchGeometry:
+    """Where a boundary is, and how far its two grains reach.
+
+    Attributes
+    ----------
+    name : str
+        Name of the boundary.
+    x, y : float
+        A point of the boundary in µm, in the middle of the patch.
+    nx, ny : float
+        Unit normal; the step is the fraction after the boundary, along the normal, less before.
+    width : float
+        Extent of the patch along the boundary in µm.
+    reach_before, reach_after : float
+        Distance to the next boundary on each side in µm; guards are not subtracted.
+    guarded_before, guarded_after : bool
+        False where the reach ends at the edge of the map rather than at another boundary.
+    """
+
+    name: str
+    x: float
+    y: float
+    nx: float
+    ny: float
+    width: float
+    reach_before: float
+    reach_after: float
+    guarded_before: bool = True
+    guarded_after: bool = True
+
+
+@dataclass(frozen=True)
+class PatchFit(BoundaryFit):
+    """The fit of one boundary on pixels: a `BoundaryFit` along the normal, and where that is.
+
+    Attributes
+    ----------
+    place : tuple of float
+        (x, y) of the refined boundary in µm.
+    normal : tuple of float
+        Its unit normal.
+    turn : float
+        By how many degrees the normal was turned against the clock.
+    """
+
+    place: tuple[float, float] = (np.nan, np.nan)
+    normal: tuple[float, float] = (np.nan, np.nan)
+    turn: float = 0.0
+
+
+@dataclass(frozen=True)
+class PatchPixels:
+    """Pixels of a patch in the coordinates of its boundary (µm), with their counts."""
+
+    nu: FloatArray
+    tau: FloatArray
+    light: FloatArray
+    total: FloatArray
+
+
+def geometry_of_pick(pick: BoundaryPick, cut: LineCut) -> PatchGeometry:
+    """Return the patch of a picked boundary: the band of its cut between the window's ends."""
+    x, y = cut.point(pick.position)
+    angle = math.radians(pick.tilt)
+    ux, uy = cut.direction
+    low, high = pick.window
+    return PatchGeometry(
+        name=pick.name,
+        x=x,
+        y=y,
+        nx=ux * math.cos(angle) - uy * math.sin(angle),
+        ny=ux * math.sin(angle) + uy * math.cos(angle),
+        width=cut.width,
+        reach_before=pick.position - low,
+        reach_after=high - pick.position,
+        guarded_before=low > 1e-3,
+        guarded_after=high < cut.length - 1e-3,
+    )
+
+
+def fit_patch(
+    image: PatchImage,
+    geometry: PatchGeometry,
+    *,
+    resolution: float = 1.0,
+    mean_slope: float = np.inf,
+    refine: bool = True,
+    allowed: BoolArray | None = None,
+) -> PatchFit:
+    """Fit one boundary on the pixels around it.
+
+    Parameters
+    ----------
+    image : PatchImage
+        Counts of the map.
+    geometry : PatchGeometry
+        Place, normal and reach of the boundary.
+    resolution : float
+        Full width at half maximum of the point spread function in µm.
+    mean_slope : float
+        ḡ, mean in-grain slope of the map in 1/µm; sets the prior on the curvatures.
+    refine : bool
+        Fit place and angle first, where the step is significant enough to tell.
+    allowed : numpy.ndarray of bool, shape (y, x), optional
+        Pixels that may be used (such as those of the two grains, off every boundary); the guard of
+        this boundary is kept in any case.
+
+    Returns
+    -------
+    PatchFit
+
+    Raises
+    ------
+    ValueError
+        If too few pixels are left on a side.
+    """
+    turn = 0.0
+    if refine:
+        geometry, turn = refined_geometry(image, geometry, resolution=resolution)
+    guard = guard_length(image.pitch, resolution)
+    pixels = patch_pixels(image, geometry, guard, allowed)
+    before, after = _reaches(geometry, guard)
+    prior = np.full(6, np.inf)
+    prior[3:5] = CURVATURE_SHARE * abs(mean_slope) / np.array([before, after])
+    terms = np.column_stack([boundary_terms(pixels.nu), pixels.tau])
+    fit = fit_linear(terms, pixels.light, pixels.total, prior)
+    names = ("level", "step", "slope", "curvature_before", "curvature_after")
+    found = judged(
+        geometry.name,
+        {**dict(zip(names, map(float, fit.value[:5]), strict=True)), "position": 0.0, "blur": 0.0},
+        fit.covariance[1:3, 1:3],
+        fit.chi2,
+        fit.dof,
+    )
+    return PatchFit(
+        **{k: getattr(found, k) for k in ("name", "parameters", "covariance", "chi2_red")},
+        p_value=found.p_value,
+        flags=found.flags,
+        n_slices=int(pixels.nu.size),
+        guard=guard,
+        reach_before=before,
+        reach_after=after,
+        place=(geometry.x, geometry.y),
+        normal=(geometry.nx, geometry.ny),
+        turn=math.degrees(turn),
+    )
+
+
+def refined_geometry(
+    image: PatchImage, geometry: PatchGeometry, *, resolution: float = 1.0, rounds: int = 12
+) -> tuple[PatchGeometry, float]:
+    """Place a boundary and its angle by the likelihood of a blurred step on the pixels around it.
+
+    Parameters
+    ----------
+    image, geometry, resolution
+        As in `fit_patch`.
+    rounds : int
+        Gauss–Newton steps at the most.
+
+    Returns
+    -------
+    geometry : PatchGeometry
+        The refined one, or the given one if the step is too small to tell.
+    turn : float
+        By how much the normal was turned, in radians.
+    """
+    guard = guard_length(image.pitch, resolution)
+    near = replace(
+        geometry,
+        reach_before=min(geometry.reach_before, _PLACING_REACH + guard),
+        reach_after=min(geometry.reach_after, _PLACING_REACH + guard),
+    )
+    try:
+        pixels = patch_pixels(image, near, 0.0, None, far_guard=guard)
+    except ValueError:
+        return geometry, 0.0
+    # The beam, a pixel's width, and what roughness a real boundary has at this scale.
+    blur = math.hypot(resolution / _FWHM_PER_STD, image.pitch / math.sqrt(12))
+    largest_shift, largest_turn = 2 * guard, math.radians(_LARGEST_TURN)
+    fraction = pixels.light / pixels.total
+    pooled = float(pixels.light.sum() / pixels.total.sum())
+    weight = pixels.total / max(pooled * (1 - pooled), 1e-9)
+    shift = turn = 0.0
+    for _ in range(rounds):
+        nu = math.cos(turn) * pixels.nu + math.sin(turn) * pixels.tau - shift
+        step_terms = blurred_step(nu, blur) - 0.5
+        terms = np.column_stack([np.ones_like(nu), step_terms, nu, pixels.tau])
+        normal = (terms * weight[:, None]).T @ terms
+        value = np.linalg.solve(normal, terms.T @ (weight * fraction))
+        significance = abs(value[1]) / math.sqrt(np.linalg.inv(normal)[1, 1])
+        if significance < _PLACING_SIGNIFICANCE:
+            return geometry, 0.0
+        density = np.exp(-0.5 * (nu / blur) ** 2) / (blur * math.sqrt(2 * math.pi))
+        slope = value[1] * density
+        full = np.column_stack([terms, -slope, slope * pixels.tau])
+        normal = (full * weight[:, None]).T @ full
+        normal[np.diag_indices(6)] *= 1 + 1e-9
+        change = np.linalg.solve(normal, full.T @ (weight * (fraction - terms @ value)))
+        # A blurred step is felt only within its blur: longer strides would overshoot.
+        shift = float(np.clip(shift + np.clip(change[4], -1, 1), -largest_shift, largest_shift))
+        turn = float(np.clip(turn + np.clip(change[5], -0.1, 0.1), -largest_turn, largest_turn))
+        if abs(change[4]) < 1e-3 and abs(change[5]) < 1e-4:
+            break
+    # nu' = cos(turn) nu + sin(turn) tau, so the normal turns from n towards the tangent.
+    c, s = math.cos(turn), math.sin(turn)
+    nx, ny = c * geometry.nx - s * geometry.ny, s * geometry.nx + c * geometry.ny
+    place = (geometry.x + shift * nx, geometry.y + shift * ny)
+    return replace(geometry, x=place[0], y=place[1], nx=nx, ny=ny), turn
+
+
+def _reaches(geometry: PatchGeometry, guard: float) -> tuple[float, float]:
+    before = geometry.reach_before - (guard if geometry.guarded_before else 0.0)
+    after = geometry.reach_after - (guard if geometry.guarded_after else 0.0)
+    return before, after
+
+
+def patch_pixels(
+    image: PatchImage,
+    geometry: PatchGeometry,
+    guard: float,
+    allowed: BoolArray | None,
+    far_guard: float | None = None,
+) -> PatchPixels:
+    """Take the pixels of a patch, in the coordinates of its boundary."""
+    before, after = _reaches(geometry, guard if far_guard is None else far_guard)
+    corner = np.hypot(max(before, after, 0.0), geometry.width / 2)
+    i0, i1 = np.searchsorted(image.y, [geometry.y - corner, geometry.y + corner])
+    j0, j1 = np.searchsorted(image.x, [geometry.x - corner, geometry.x + corner])
+    dx = image.x[None, j0:j1] - geometry.x
+    dy = image.y[i0:i1, None] - geometry.y
+    nu = dx * geometry.nx + dy * geometry.ny
+    tau = dy * geometry.nx - dx * geometry.ny
+    total = image.total[i0:i1, j0:j1]
+    use = (np.abs(tau) <= geometry.width / 2) & (nu >= -before) & (nu <= after)
+    use &= (np.abs(nu) >= guard) & (total > 0)
+    if allowed is not None:
+        use &= allowed[i0:i1, j0:j1]
+    pixels = PatchPixels(nu[use], tau[use], image.light[i0:i1, j0:j1][use], total[use])
+    # As many pixels as a profile of the fewest slices would hold.
+    fewest = FEWEST_SLICES * max(2.0, geometry.width / image.pitch)
+    for side, sign in (("before", -1), ("after", 1)):
+        n = int(np.count_nonzero(sign * pixels.nu > 0))
+        if n < 0.5 * fewest:
+            raise ValueError(
+                f"the window of boundary '{geometry.name}' must leave at least {FEWEST_SLICES} "
+                f"slices with counts {side} the boundary, got {n} pixels over a width of "
+                f"{geometry.width:.4g} um; it loses {guard:.3g} um of guard at the boundary and "
+                "at each end; widen it"
+            )
+    return pixels
