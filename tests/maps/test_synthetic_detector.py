@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-
 from lliso import schema
 from lliso.maps.synthetic import (
     Artefacts,
