@@ -12,7 +12,7 @@ with ν the distance from the boundary along its normal and τ the one along it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -112,13 +112,22 @@ class PatchFit(BoundaryFit):
         (x, y) of the refined boundary in µm.
     normal : tuple of float
         Its unit normal.
+    along : float
+        Slope along the boundary, 1/µm.
     turn : float
         By how many degrees the normal was turned against the clock.
+    information : numpy.ndarray, shape (6, 6)
+        Fisher information of the counts on level, step, slope, both curvatures and `along`.
+    prior_precision : numpy.ndarray, shape (6,)
+        1/variance of the prior on each.
     """
 
     place: tuple[float, float] = (np.nan, np.nan)
     normal: tuple[float, float] = (np.nan, np.nan)
+    along: float = 0.0
     turn: float = 0.0
+    information: FloatArray = field(default_factory=lambda: np.full((6, 6), np.nan))
+    prior_precision: FloatArray = field(default_factory=lambda: np.zeros(6))
 
 
 @dataclass(frozen=True)
@@ -159,6 +168,7 @@ def fit_patch(
     mean_slope: float = np.inf,
     refine: bool = True,
     allowed: BoolArray | None = None,
+    guard_factor: float = 1.0,
 ) -> PatchFit:
     """Fit one boundary on the pixels around it.
 
@@ -177,6 +187,8 @@ def fit_patch(
     allowed : numpy.ndarray of bool, shape (y, x), optional
         Pixels that may be used (such as those of the two grains, off every boundary); the guard of
         this boundary is kept in any case.
+    guard_factor : float
+        Multiplies the usual guard, to see whether the result hangs on it.
 
     Returns
     -------
@@ -190,7 +202,7 @@ def fit_patch(
     turn = 0.0
     if refine:
         geometry, turn = refined_geometry(image, geometry, resolution=resolution)
-    guard = guard_length(image.pitch, resolution)
+    guard = guard_factor * guard_length(image.pitch, resolution)
     pixels = patch_pixels(image, geometry, guard, allowed)
     before, after = _reaches(geometry, guard)
     prior = np.full(6, np.inf)
@@ -215,7 +227,10 @@ def fit_patch(
         reach_after=after,
         place=(geometry.x, geometry.y),
         normal=(geometry.nx, geometry.ny),
+        along=float(fit.value[5]),
         turn=math.degrees(turn),
+        information=np.asarray(np.linalg.inv(fit.covariance) - np.diag(prior**-2.0), dtype=float),
+        prior_precision=prior**-2.0,
     )
 
 
