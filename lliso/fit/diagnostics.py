@@ -212,7 +212,8 @@ def counts_needed(fit: PatchFit, mean_slope: float, target: float = 0.2) -> floa
     Returns
     -------
     float
-        Infinity if ten thousand times the counts do not suffice, because the curvature of grains this short hides the slope.
+        Infinity if ten thousand times the counts do not suffice: the curvature of grains this
+        short hides their slope.
     """
     low, high = -4.0, 4.0  # powers of ten; nobody has ten thousand times the counts
     if expected_error(fit, mean_slope, 10.0**high) > target:
