@@ -49,7 +49,8 @@ def blurred_step(nu: Any, blur: float = 0.0, slice_length: float = 0.0) -> Float
         )
     nu = np.asarray(nu, dtype=float)
     if slice_length == 0:
-        return np.heaviside(nu, 0.5) if blur == 0 else np.asarray(ndtr(nu / blur))
+        with np.errstate(over="ignore"):
+            return np.heaviside(nu, 0.5) if blur == 0 else np.asarray(ndtr(nu / blur))
     half = slice_length / 2
     mean = (_integrated_step(nu + half, blur) - _integrated_step(nu - half, blur)) / slice_length
     return np.asarray(np.clip(mean, 0.0, 1.0))
@@ -59,8 +60,10 @@ def _integrated_step(s: FloatArray, blur: float) -> FloatArray:
     """Integral of the (blurred) unit step from -infinity to `s`."""
     if blur == 0:
         return np.maximum(s, 0.0)
-    density = np.exp(-0.5 * (s / blur) ** 2) / np.sqrt(2 * np.pi)
-    return np.asarray(s * ndtr(s / blur) + blur * density)
+    with np.errstate(over="ignore"):  # a fit may try a blur of next to nothing
+        u = s / blur
+        density = np.exp(-0.5 * u**2) / np.sqrt(2 * np.pi)
+    return np.asarray(s * ndtr(u) + blur * density)
 
 
 def boundary_terms(nu: Any, blur: float = 0.0, slice_length: float = 0.0) -> FloatArray:
