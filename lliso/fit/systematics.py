@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from lliso.units import TEMPERATURE, TIME, UM_PER_CM, parse_quantity
 
 _BOLTZMANN_EV = 8.617333262e-5
@@ -106,6 +108,7 @@ def cold_relaxation(
     imaging_time: float | str = "6 h",
     imaging_temperature: float | str = "-110 °C",
     temperature: float | str = "22 °C",
+    guard_um: float = 2.0,
 ) -> Systematic:
     """Return the part due to lithium still moving inside grains while the map is taken.
 
@@ -124,13 +127,14 @@ def cold_relaxation(
         How long, and how cold the sample is mapped.
     temperature : float or str
         Temperature of the exchange.
+    guard_um : float
+        Guard that the fit keeps off the boundaries in µm.
 
     Returns
     -------
     Systematic
         ``low`` is 1; ``high`` is by how much the true P may exceed the one in the table: the
-        inverse of what is left of the slope averaged over the grain, 8/π² Σ exp(−(nπ/l)² D t)/n²
-        over odd n.
+        inverse of what is left of the slope of a straight line through the grain, guards left out.
 
     Raises
     ------
@@ -141,8 +145,8 @@ def cold_relaxation(
     --------
     >>> cold_relaxation("2.6e-8 cm^2/s", 0.40, 16.0).high < 1.01
     True
-    >>> cold_relaxation("2.6e-8 cm^2/s", 0.25, 16.0).high > 1.2
-    True
+    >>> round(cold_relaxation("2.6e-8 cm^2/s", 0.28, 16.0).high, 1)
+    1.2
     """
     d = parse_quantity(d_bulk, "cm^2/s", "d_bulk")
     seconds = parse_quantity(imaging_time, TIME, "imaging_time")
@@ -154,17 +158,28 @@ def cold_relaxation(
     if not (cold > 0 and warm > 0):
         raise ValueError(f"temperatures must be above 0 K, got {cold:g} and {warm:g} K")
     d_cold = d * math.exp(activation_energy_ev / _BOLTZMANN_EV * (1 / warm - 1 / cold))
-    fourier = d_cold * UM_PER_CM**2 * seconds / reach_um**2
-    left = sum(
-        8 / (math.pi * n) ** 2 * math.exp(-((n * math.pi) ** 2) * fourier) for n in range(1, 400, 2)
-    )
+    left = _slope_left(d_cold * UM_PER_CM**2 * seconds, reach_um, guard_um)
     length = math.sqrt(2 * d_cold * seconds) * UM_PER_CM
     return Systematic(
         "cold relaxation",
         1.0,
-        1 / left,
+        1 / left if left > 1e-9 else math.inf,
         f"diffusion length during imaging inside grains: {length:.2g} µm",
     )
+
+
+def _slope_left(diffused: float, length: float, guard: float) -> float:
+    """Return what is left of a straight line's slope in a closed grain after D t = `diffused`.
+
+    The line relaxes as a cosine series; its slope is read as a fit reads it, off the guards.
+    """
+    if not 0 < guard < length / 2:
+        raise ValueError(f"the guard must be within half a grain of {length:g} um, got {guard:g}")
+    x = np.linspace(guard, length - guard, 200)
+    n = np.arange(1, 400, 2)[:, None]
+    decay = np.exp(-((n * math.pi / length) ** 2) * diffused)
+    relaxed = -np.sum(4 * length / (n * math.pi) ** 2 * np.cos(n * math.pi * x / length) * decay, 0)
+    return float(np.polyfit(x, relaxed, 1)[0])
 
 
 def calibration() -> Systematic:
