@@ -69,6 +69,8 @@ def make_map(
 
     Raises
     ------
+    TypeError
+        If `species` is a text instead of a list of texts.
     ValueError
         If shapes do not match, or the result would not be a valid map.
 
@@ -80,6 +82,8 @@ def make_map(
     """
     import xarray as xr
 
+    if isinstance(species, str):
+        raise TypeError(f"species must be a list of labels, got the text {species!r}")
     if not hasattr(counts, "ndim"):
         counts = _stacked(counts, species)
     dims = {3: MAP_DIMS, 4: FRAME_DIMS}.get(counts.ndim)

@@ -187,8 +187,8 @@ def bin_pixels(ds: xr.Dataset, nx: int, ny: int | None = None) -> xr.Dataset:
         if int(n) != n or not 1 <= n <= size:
             raise ValueError(f"{name} must be a whole number from 1 to {size} pixels, got {n}")
     blocks = ds[[COUNTS]].coarsen({X: int(nx), Y: int(ny)}, boundary="trim")
-    # coarsen takes the mean of coordinates (block centres) and would widen small integers itself.
-    binned = blocks.sum(keep_attrs=True)
+    # coarsen takes the mean of coordinates (block centres), and np.sum widens small integers.
+    binned = blocks.reduce(np.sum, keep_attrs=True)  # unlike sum, it leaves NaN what it is
     for name in (X, Y):
         binned[name].attrs = ds[name].attrs
     binned.attrs = dict(ds.attrs)
@@ -203,5 +203,7 @@ def sum_frames(ds: xr.Dataset) -> xr.Dataset:
     """
     if FRAME not in ds.dims:
         return ds
-    summed = ds.drop_vars(COUNTS).assign({COUNTS: ds[COUNTS].sum(FRAME, keep_attrs=True)})
+    summed = ds.drop_vars(COUNTS).assign(
+        {COUNTS: ds[COUNTS].sum(FRAME, keep_attrs=True, skipna=False)}
+    )
     return add_history(summed, f"summed {ds.sizes[FRAME]} frames")

@@ -199,6 +199,15 @@ def test_binning_frames_and_lazy_maps(rng):
     assert bin_pixels(lazy, 2).counts.chunks is not None
 
 
+def test_unknown_counts_stay_unknown():
+    counts = np.ones((2, 3, 4, 4))
+    ds = image(counts)
+    ds.counts.values[0, 1, 0, 0] = np.nan
+    assert np.isnan(sum_frames(ds).counts.values[0, 0, 0])
+    assert np.isnan(bin_pixels(ds, 2).counts.values[0, 1, 0, 0])
+    assert np.isnan(bin_pixels(ds, 2).counts.values).sum() == 1
+
+
 @pytest.mark.parametrize(("nx", "ny"), [(0, 1), (-1, 1), (7, 1), (1, 5), (2.5, 1)])
 def test_bad_blocks(nx, ny):
     with pytest.raises(
