@@ -22,6 +22,7 @@ import xarray as xr
 
 import lliso
 from lliso.maps.cuts import map_extent
+from lliso.maps.truth import boundary_segments, free_reach
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "data" / "samples"
@@ -34,22 +35,6 @@ LEAST_REACH_UM = 10.0
 LONGEST_REACH_UM = 60.0
 MARGIN_UM = 5.0
 HOW_MANY = 12
-
-
-def free_reach(truth: xr.Dataset, own: int, middle, normal, width: float) -> tuple[float, float]:
-    """How far the band along `normal` is free of other boundaries, before and after, in µm."""
-    ends = np.stack([[truth.x0, truth.y0], [truth.x1, truth.y1]]).transpose(2, 0, 1)
-    ends = np.delete(ends, own, axis=0) - np.asarray(middle)
-    along = ends @ normal
-    across = ends @ np.array([-normal[1], normal[0]])
-    before, after = LONGEST_REACH_UM, LONGEST_REACH_UM
-    for share in np.linspace(0, 1, 101):  # points along each boundary
-        a = along[:, 0] + share * (along[:, 1] - along[:, 0])
-        s = across[:, 0] + share * (across[:, 1] - across[:, 0])
-        within = np.abs(s) <= width / 2
-        before = min(before, np.min(-a[within & (a < 0)], initial=before))
-        after = min(after, np.min(a[within & (a > 0)], initial=after))
-    return float(before), float(after)
 
 
 def room(middle, direction, width: float, extent) -> float:
@@ -70,6 +55,7 @@ def main() -> None:
     later = lliso.read_map(SAMPLES / "simulated_llto_59h_16d.nc")
     truth = xr.load_dataset(SAMPLES / "simulated_llto_truth.nc", engine="h5netcdf")
     extent = np.array(map_extent(ds))
+    segments = boundary_segments(truth)
     found = []
     for i in range(truth.sizes["boundary"]):
         normal = np.array([float(truth.nx[i]), float(truth.ny[i])])
@@ -78,7 +64,7 @@ def main() -> None:
             continue
         middle = (float(truth.x0[i] + truth.x1[i]) / 2, float(truth.y0[i] + truth.y1[i]) / 2)
         width = WIDTH_SHARE * length
-        before, after = free_reach(truth, i, middle, normal, width)
+        before, after = free_reach(segments, i, normal, width, LONGEST_REACH_UM)
         room_before = room(middle, -normal, width, extent)
         room_after = room(middle, normal, width, extent)
         before, after = min(before, room_before), min(after, room_after)

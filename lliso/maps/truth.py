@@ -1,4 +1,4 @@
-"""Looking up what a simulated map was made of, to judge a result by it."""
+"""Looking up what a simulated map was made of, to judge a result by it, and its geometry."""
 
 from __future__ import annotations
 
@@ -58,3 +58,58 @@ def true_permeability(truth: xr.Dataset, x: Any, y: Any) -> FloatArray:
     distance = np.linalg.norm(points[:, None] - nearest, axis=-1)
     found = truth["permeability"].values.astype(float)[distance.argmin(axis=1)]
     return np.asarray(np.where(distance.min(axis=1) <= _FARTHEST, found, np.nan))
+
+
+def free_reach(
+    segments: FloatArray,
+    own: int,
+    normal: Any,
+    width: float,
+    longest: float = 60.0,
+) -> tuple[float, float]:
+    """How far a band across one boundary is free of all others.
+
+    Parameters
+    ----------
+    segments : numpy.ndarray, shape (n, 2, 2)
+        Ends of all boundaries: (boundary, end, (x, y)) in µm.
+    own : int
+        Which of them the band crosses, in its middle.
+    normal : array_like, shape (2,)
+        Unit vector across it.
+    width : float
+        Width of the band in µm.
+    longest : float
+        Where to stop looking, in µm.
+
+    Returns
+    -------
+    before, after : float
+        µm, against and along the normal.
+
+    Examples
+    --------
+    >>> walls = np.array([[[0, y], [10, y]] for y in (0.0, 20.0, 50.0)])
+    >>> free_reach(walls, 1, (0.0, 1.0), 5.0)
+    (20.0, 30.0)
+    """
+    nx, ny = (float(v) for v in normal)
+    middle = segments[own].mean(axis=0)
+    others = np.delete(segments, own, axis=0) - middle
+    near = np.abs(others).min(axis=(1, 2)) < longest + 2 * width
+    others = others[near]
+    along = others @ np.array([nx, ny])
+    across = others @ np.array([-ny, nx])
+    # Points along each boundary, half a micrometre apart at the most for boundaries of 50 µm.
+    share = np.linspace(0, 1, 101)[:, None]
+    a = along[:, 0] + share * (along[:, 1] - along[:, 0])
+    within = np.abs(across[:, 0] + share * (across[:, 1] - across[:, 0])) <= width / 2
+    before = np.min(-a[within & (a < 0)], initial=longest)
+    after = np.min(a[within & (a > 0)], initial=longest)
+    return float(before), float(after)
+
+
+def boundary_segments(truth: xr.Dataset) -> FloatArray:
+    """Return the ends of all simulated boundaries, shape (boundary, end, (x, y)), in µm."""
+    ends = [[truth[f"x{i}"].values, truth[f"y{i}"].values] for i in (0, 1)]
+    return np.asarray(ends, dtype=float).transpose(2, 0, 1)
