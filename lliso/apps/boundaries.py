@@ -118,9 +118,12 @@ def _picture(session: BoundarySession) -> bytes:
     """Draw the cut that is shown, for readers of the notebook who have no kernel."""
     import io
 
+    from matplotlib import pyplot as plt
+
     from lliso.plot import figure_of_cut
 
     figure = figure_of_cut(session.ds, session.picks, session.cut.name)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110)
+    plt.close(figure)  # else a notebook shows it below the view
     return stream.getvalue()

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from matplotlib import pyplot as plt
 
 pytest.importorskip("anywidget")
 
@@ -87,6 +88,7 @@ def test_it_shows_itself_with_words_and_a_picture_for_those_who_cannot(app):
     assert data["text/plain"].startswith("<BoundaryApp: 0 boundaries picked, shown in a notebook>")
     assert "pip install anywidget" in data["text/plain"]
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+    assert plt.get_fignums() == []  # what stays open, a notebook draws again
 
 
 def test_a_closed_app_says_so(app):

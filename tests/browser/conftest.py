@@ -89,8 +89,14 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(_possible, tmp_path_factory):
-    home = tmp_path_factory.mktemp("jupyter")
-    folder = tmp_path_factory.mktemp("lab")
+    folders = tmp_path_factory.mktemp("jupyter"), tmp_path_factory.mktemp("lab")
+    with jupyterlab(*folders) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def jupyterlab(home, folder):
+    """Run a JupyterLab that shows `folder` and keeps everything else in `home`."""
     settings = home / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     quiet = {"checkForUpdates": False, "doNotDisturbMode": True, "fetchNews": "false"}
@@ -106,8 +112,8 @@ def server(_possible, tmp_path_factory):
         "IPYTHONDIR": str(home / "ipython"),
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         "OMP_NUM_THREADS": "1",
-        "MPLBACKEND": "",  # a notebook shows its figures
     }
+    env.pop("MPLBACKEND", None)  # a notebook shows its figures
     command = [
         *[sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"],
         *["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"],
@@ -148,6 +154,12 @@ def _answers(server, log):
 @pytest.fixture(scope="module")
 def browser(_possible):
     # Per module, not per session: Playwright's own event loop must not be there for other tests.
+    with chromium_running() as found:
+        yield found
+
+
+@contextlib.contextmanager
+def chromium_running():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -238,7 +250,14 @@ class Notebook:
 
     # the view ---------------------------------------------------------------------------------
     def view(self):
-        """Wait until the view is drawn; bring it to the middle of the window."""
+        """Bring the view to the top of the window and wait until it is drawn."""
+        self.js(  # JupyterLab keeps cells that are off the screen out of the page
+            """const type = 'application/vnd.jupyter.widget-view+json';
+            const at = panel.content.widgets.findIndex((c) => c.model.outputs &&
+              c.model.outputs.toJSON().some((o) => o.data && type in o.data));
+            panel.content.activeCellIndex = at;
+            await panel.content.scrollToItem(at, 'start');"""
+        )
         self.wait(
             """(() => { const c = document.querySelector('canvas.lliso-map');
               if (!c || !c.width) return false;
