@@ -177,8 +177,8 @@ def axis(name, values, **attrs):
         (
             lambda ds: ds.assign_coords(species=["6Li+", "7Li+"]),
             (
-                r"the map lacks the species 6Li, 7Li; it holds 6Li\+, 7Li\+\. If a species has another "
-                r"name there, rename it with map\.assign_coords\(species=\[\.\.\.\]\)"
+                r"the map lacks the species 6Li, 7Li; it holds 6Li\+, 7Li\+\. If a species has "
+                r"another name there, rename it with map\.assign_coords\(species=\[\.\.\.\]\)"
             ),
         ),
         (lambda ds: ds.isel(species=[1]), "the map lacks the species 6Li; it holds 7Li"),
