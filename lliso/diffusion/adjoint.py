@@ -24,7 +24,7 @@ from lliso.diffusion.polycrystal import Polycrystal, Stage, StageRecord, run_sta
 Sensitivity = Callable[[list[FloatArray]], Sequence[FloatArray | None]]
 
 #: shares of a stage at which the spaces must have converged
-_WATCH = (0.003, 0.03, 0.3, 1.0)
+_WATCH = (0.03, 0.3, 1.0)
 
 
 def permeability_gradient(
@@ -34,7 +34,7 @@ def permeability_gradient(
     *,
     initial: float | FloatArray,
     source: BoolArray | None = None,
-    tolerance: float = 1e-5,
+    tolerance: float = 1e-4,
 ) -> tuple[list[FloatArray], FloatArray]:
     """C at the end of each stage, and the derivative of a number by every P.
 
@@ -47,7 +47,8 @@ def permeability_gradient(
     initial, source
         As in `lliso.diffusion.polycrystal.run_stages`.
     tolerance : float
-        Of both fields in time, root mean square as a share of their start.
+        Of both fields in time, root mean square as a share of their start; the gradient is
+        then far more accurate (on the whole sample 2e-6 at 1e-4, 2e-4 at 1e-3).
 
     Returns
     -------
@@ -89,7 +90,7 @@ def gradient_of(
     *,
     initial: float | FloatArray,
     source: BoolArray | None = None,
-    tolerance: float = 1e-5,
+    tolerance: float = 1e-4,
 ) -> tuple[list[FloatArray], FloatArray]:
     """As `permeability_gradient`, with ∂J/∂C computed from the fields by a function.
 
