@@ -43,10 +43,10 @@ def test_false_steps_are_as_rare_as_the_threshold_says(rng, start, slope):
 def test_a_staircase_is_found_step_by_step(rng, counts, sign):
     """Also upwards from low fractions, where taking the steps off leaves other counting errors."""
     at = np.arange(16.3, 190, 16.0)
-    steps = [(a, sign * 0.035) for a in at]
+    steps = [(a, sign * 0.065) for a in at]
     for _ in range(5):
         profile = simulated_profile(
-            rng, steps, counts=counts, start=0.6 if sign < 0 else 0.12, slope=sign * 1e-4
+            rng, steps, counts=counts, start=0.8 if sign < 0 else 0.05, slope=sign * 1e-4
         )
         found = find_steps(profile)
         assert len(found) == at.size
