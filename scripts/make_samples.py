@@ -9,22 +9,19 @@ import sys
 from pathlib import Path
 
 from lliso.maps.synthetic import Instrument, Specimen, simulate_maps
-from lliso.maps.synthetic_truth import write_simulated
+from lliso.maps.synthetic_truth import write_experiment
 
 SEED = 20241
 SPECIMEN = Specimen()
 INSTRUMENT = Instrument()
-NAMES = ("simulated_llto_59h.nc", "simulated_llto_59h_16d.nc")
-TRUTH = "simulated_llto_truth.nc"
+NAME = "simulated_llto"
 
 
 def main(folder: Path) -> None:
     """Simulate the sample and write its three files into `folder`."""
     maps, truth = simulate_maps(SPECIMEN, INSTRUMENT, SEED, progress=print)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, ds in zip((*NAMES, TRUTH), (*maps, truth), strict=True):
-        write_simulated(ds, folder / name)
-        print(f"{folder / name}: {(folder / name).stat().st_size / 1024:.0f} KiB")
+    for path in write_experiment(maps, truth, folder, NAME):
+        print(f"{path}: {path.stat().st_size / 1024:.0f} KiB")
 
 
 if __name__ == "__main__":

@@ -59,10 +59,12 @@ def laguerre_labels(
         raise ValueError(f"box must hold at least 2 grains, got room for {n}; enlarge the box")
     volume = np.pi / 6.0 * lognormal_diameters(n, mean, spread, rng) ** 3
     volume *= np.prod(size) / volume.sum()
-    voxels = (np.indices(shape).reshape(3, -1).T + 0.5) * spacing
+    voxels: FloatArray = np.asarray(
+        (np.indices(shape).reshape(3, -1).T + 0.5) * spacing, dtype=np.float64
+    )
     sites = rng.random((n, 3)) * size
     radius = np.cbrt(volume / (4.0 / 3.0 * np.pi))
-    weights = radius**2
+    weights: FloatArray = np.asarray(radius**2, dtype=np.float64)
     label = _assign(voxels, sites, weights)
     for _ in range(rounds):
         count = np.bincount(label, minlength=n)

@@ -44,6 +44,10 @@ class Specimen:
         ``(x0, y0, x1, y1)`` of the field of view in µm.
     mesh_fine, mesh_coarse : float
         Element size inside and far from the field of view, µm.
+    d_spread : float
+        Standard deviation of ln D between grains.
+    elongation : float
+        Extent of the grains along y over that along x; above about 3 they are columnar.
 
     Examples
     --------
@@ -64,6 +68,8 @@ class Specimen:
     window: tuple[float, float, float, float] = (0.0, 300.0, 500.0, 500.0)
     mesh_fine: float = 1.5
     mesh_coarse: float = 5.0
+    d_spread: float = 0.0
+    elongation: float = 1.0
 
     def __post_init__(self) -> None:
         units = {
@@ -81,6 +87,11 @@ class Specimen:
             if value < 0 or (value == 0 and name not in ("storage", "permeability_median")):
                 raise ValueError(f"{name} must be positive, got {value:g} {unit}")
             object.__setattr__(self, name, value)
+        if not (self.d_spread >= 0 and self.elongation > 0):
+            raise ValueError(
+                "d_spread must not be negative and elongation positive, got "
+                f"{self.d_spread:g} and {self.elongation:g}"
+            )
         for name in ("c_natural", "c_source"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name):g}")
@@ -244,6 +255,11 @@ class Cooling:
         return math.exp(-slope * (1.0 / self.temperature - 1.0 / self.reference))
 
 
+#: parameters that came after the first samples: left out of the text while they do nothing, so
+#: that the identity of a map made before does not change
+_LATER = ("d_spread", "elongation")
+
+
 def parameters_text(
     specimen: Specimen,
     instrument: Instrument,
@@ -258,7 +274,14 @@ def parameters_text(
     >>> '"seed": 7' in parameters_text(Specimen(), Instrument(), 7)
     True
     """
-    content = {"specimen": asdict(specimen), "instrument": asdict(instrument), "seed": seed}
+    content: dict[str, Any] = {
+        "specimen": asdict(specimen),
+        "instrument": asdict(instrument),
+        "seed": seed,
+    }
+    for name in _LATER:
+        if getattr(specimen, name) == Specimen.__dataclass_fields__[name].default:
+            del content["specimen"][name]
     if artefacts is not None:
         content["artefacts"] = asdict(artefacts)
     if cooling is not None:

@@ -27,6 +27,7 @@ _STREAM = {
     "profile": 8,
     "arrhenius": 9,
     "counts": 10,
+    "diffusivity": 11,
 }
 
 
@@ -60,7 +61,13 @@ def draw_structure(specimen: Specimen, seed: int) -> Structure:
         specimen.grain_spread,
         stream(seed, "grains"),
         diffusivity=specimen.d_bulk * UM_PER_CM**2,
+        elongation=specimen.elongation,
     )
+    if specimen.d_spread > 0:
+        factor = np.exp(
+            specimen.d_spread * stream(seed, "diffusivity").standard_normal(grains.n_grains)
+        )
+        grains = grains.with_diffusivity(grains.diffusivity * factor)
     if specimen.permeability_median == 0:
         return grains.with_permeability(0.0)
     p = lognormal_permeability(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,6 +135,39 @@ def _macroscopic(solution: Solution, pitch: float = 10.0) -> tuple[FloatArray, F
     matrix, _ = sampling_matrix(solution.mesh, x, y)
     profile = [(matrix @ f).reshape(n, m).mean(axis=1) for f in solution.fields]
     return y, np.stack(profile)
+
+
+def write_experiment(
+    maps: Sequence[xr.Dataset], truth: xr.Dataset, folder: str | os.PathLike[str], name: str
+) -> tuple[Path, ...]:
+    """Write the maps of an experiment and its truth into a folder.
+
+    Parameters
+    ----------
+    maps : sequence of xarray.Dataset
+        One map per stage, written to ``NAME_<stage>.nc``.
+    truth : xarray.Dataset
+        Written to ``NAME_truth.nc``.
+    folder : path
+        Made if it does not exist.
+    name : str
+        First part of the file names.
+
+    Returns
+    -------
+    tuple of pathlib.Path
+        The files, the truth last.
+    """
+    into = Path(folder)
+    into.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for ds in maps:
+        stage = str(ds.attrs["stage"]).replace(" + ", "_").replace(" ", "")
+        paths.append(into / f"{name}_{stage}.nc")
+        write_simulated(ds, paths[-1])
+    paths.append(into / f"{name}_truth.nc")
+    write_simulated(truth, paths[-1])
+    return tuple(paths)
 
 
 #: variables left out of the file of a sample, because they follow from the others

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ from lliso.maps.synthetic import (
     Instrument,
     Solution,
     Specimen,
+    draw_structure,
     map_id_of,
     parameters_from,
+    parameters_text,
     simulate_maps,
     solve_specimen,
 )
-from lliso.maps.synthetic_truth import write_simulated
+from lliso.maps.synthetic_truth import write_experiment, write_simulated
 
 SMALL = Specimen(
     box=(-20.0, -100.0, 120.0, 400.0),
@@ -161,6 +164,7 @@ def test_netcdf_round_trip(
         (lambda: Specimen(c_source=1.5), "c_source must be between 0 and 1"),
         (lambda: Specimen(window=(0, 300, 600, 500)), "window must lie inside the box"),
         (lambda: Specimen(box=(-40, 10, 540, 2600)), "liquid level"),
+        (lambda: Specimen(d_spread=-0.1), "d_spread must not be negative"),
         (lambda: Instrument(counts=0), "counts must be positive"),
         (lambda: Instrument(pixels=(1, 5)), "pixels must be at least 2 by 2"),
         (lambda: Instrument(psf_fwhm=-1.0), "psf_fwhm must not be negative"),
@@ -169,6 +173,37 @@ def test_netcdf_round_trip(
 def test_bad_input(call: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()  # type: ignore[operator]
+
+
+def test_diffusivities_and_elongation_differ_on_request_only() -> None:
+    text = parameters_text(SMALL, COARSE, 5)
+    assert '"d_spread"' not in text
+    assert '"elongation"' not in text
+    other = replace(SMALL, d_spread=0.3, elongation=3.0)
+    assert parameters_from(parameters_text(other, COARSE, 5)) == (other, COARSE, 5)
+    grains = draw_structure(other, 5)
+    assert np.log(grains.diffusivity / 2.6).std() == pytest.approx(0.3, rel=0.2)
+    extent = np.array([np.ptp(grains.vertices[c], axis=0) for c in grains.cells]).mean(axis=0)
+    assert extent[1] > 2.0 * extent[0]
+
+
+def test_unequal_grains_keep_flux_continuous() -> None:
+    """D₁ dC/dn = D₂ dC/dn = P ΔC: the slopes on both sides differ as 1/D."""
+    other = replace(SMALL, d_spread=0.5)
+    _, truth = simulate_maps(other, COARSE, 5)
+    d = truth["grain_d"].values
+    one, two = truth["slope"].values[0].T
+    ratio = d[truth["grain1"].values] / d[truth["grain2"].values]
+    assert two / one == pytest.approx(ratio, rel=1e-9)
+
+
+def test_experiment_is_written_to_a_folder(
+    simulated: tuple[tuple[xr.Dataset, ...], xr.Dataset], tmp_path: Path
+) -> None:
+    paths = write_experiment(*simulated, tmp_path / "new", "try")
+    assert [p.name for p in paths] == ["try_59h.nc", "try_59h_16d.nc", "try_truth.nc"]
+    with xr.open_dataset(paths[1]) as back:
+        assert back.attrs["map_id"] == simulated[0][1].attrs["map_id"]
 
 
 def test_solution_of_another_specimen_is_refused(solved: Solution) -> None:
