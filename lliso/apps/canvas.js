@@ -126,6 +126,10 @@ class View {
     this.profile = this.panel("profile", this.labels.profile, 1);
     this.buildNumbers(root);
     this.table = make("table", "", make("div", "lliso-scroll", root));
+    this.on(this.table, "click", (e) => {
+      const name = e.target.closest("[data-row]")?.dataset.row;
+      if (name !== undefined) this.send("select", true, { name: name === this.screen.selected ? null : name });
+    });
     this.on(this.stage, "keydown", (e) => this.key(e));
     this.on(this.stage, "keyup", (e) => { if (this.drag?.key === e.code) this.release(); });
     this.on(this.stage, "blur", () => { if (this.drag?.key) this.release(); });
@@ -277,7 +281,6 @@ class View {
         const text = row[c.key] ?? "", cell = make(i ? "td" : "th", words[i], tr, i ? { text } : { scope: "row" });
         if (!i) make("button", "", cell, { type: "button", text, title: "select this boundary", "aria-pressed": String(chosen) });
       });
-      this.on(tr, "click", () => this.send("select", true, { name: chosen ? null : name }));
     }
     if (!s.rows.length) make("td", "lliso-empty", make("tr", "", body), { colspan: String(s.columns.length), text: this.labels.empty });
     this.table.replaceChildren(head.parentNode, body);
@@ -287,7 +290,7 @@ class View {
   // ---------------------------------------------------------------------------------- drawing
   watchRatio() {
     const query = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
-    query.addEventListener("change", () => { if (!this.stop.signal.aborted) { this.resize(true); this.watchRatio(); } }, { once: true });
+    query.addEventListener("change", () => { this.resize(true); this.watchRatio(); }, { once: true, signal: this.stop.signal });
   }
 
   loadImage() {
