@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from lliso.apps.gestures import add_boundary, move_boundary, move_window, replace_cut
 from lliso.apps.screen import boundaries_on_screen, in_order, profile_on_screen
@@ -22,7 +23,7 @@ from lliso.fit.table import Constants, boundary_row
 from lliso.fit.words import READABLE, readable_row
 from lliso.maps.cuts import LineCut, line_profile, map_extent
 from lliso.maps.fraction import isotope_fraction, sum_frames
-from lliso.maps.picks import Picks
+from lliso.maps.picks import Picks, problems_in_words
 from lliso.schema import LI6, LI7, check_map, pixel_size
 
 if TYPE_CHECKING:
@@ -177,7 +178,10 @@ class BoundarySession:
             raise ValueError(f"gesture must be one of {', '.join(known)}, got {kind!r}")
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", LlisoWarning)
-            new: State | None = doer(final, **args)
+            try:
+                new: State | None = doer(final, **args)
+            except ValidationError as err:  # numbers that make no cut: one line on the screen
+                raise ValueError(problems_in_words(err)) from None
             if new is not None and not final:
                 screen = self._preview(new)
             else:

@@ -240,7 +240,7 @@ class Picks(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as err:
-            raise FormatError(path, None, f"not valid picks: {_problems(err)}") from None
+            raise FormatError(path, None, f"not valid picks: {problems_in_words(err)}") from None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Picks:
@@ -285,9 +285,11 @@ def _rounded(value: Any) -> Any:
     return value
 
 
-def _problems(err: ValidationError) -> str:
+def problems_in_words(err: ValidationError) -> str:
+    """Return what is wrong with a value in one line; pydantic's own text runs over many."""
     found = []
     for problem in err.errors(include_url=False):
-        where = ".".join(str(part) for part in problem["loc"]) or "picks"
-        found.append(f"{where}: {problem['msg'].removeprefix('Value error, ')}")
+        where = ".".join(str(part) for part in problem["loc"])
+        text = problem["msg"].removeprefix("Value error, ")
+        found.append(f"{where or 'picks'}: {text}")
     return "; ".join(found)

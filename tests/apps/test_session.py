@@ -575,3 +575,14 @@ def test_cost_of_a_preview(marked, record_property):
 def test_no_file_is_left_beside_the_picks(marked, path):
     marked.gesture("remove", name="1")
     assert [p.name for p in Path(path.parent).iterdir()] == ["sample.json"]
+
+
+def test_numbers_that_make_no_cut_are_answered_in_one_line(session):
+    before = session.picks
+    with pytest.raises(ValueError, match="must have a length") as caught:
+        session.gesture("cut_numbers", x0=5.0, y0=5.0, x1=5.0, y1=5.0, width=4.0)
+    assert "\n" not in str(caught.value)
+    assert "http" not in str(caught.value)
+    with pytest.raises(ValueError, match="width: Input should be greater than 0"):
+        session.gesture("cut_numbers", x0=5.0, y0=5.0, x1=5.0, y1=15.0, width=-4.0)
+    assert session.picks == before
