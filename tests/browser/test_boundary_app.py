@@ -215,22 +215,29 @@ def test_the_keyboard_reaches_everything(app):
 def test_the_notebook_does_not_act_on_keys_meant_for_the_app(app):
     nb = app("1 + 1")
     nb.click(nb.on_profile(36))
-
-    def sources():
-        return nb.js("return panel.content.widgets.map((c) => c.model.sharedModel.source);")
-
-    before = sources()
     places = [".lliso-app tbody button", ".lliso-bar button:not(:disabled)"]
-    for place in [*places, ".lliso-numbers input", ".lliso-stage"]:
-        nb.page.locator(place).first.focus()
-        for key in ["b", "a", "d", "d", "x", "m", "y", "j", "ArrowDown", "ArrowUp", "Delete", "z"]:
-            nb.page.keyboard.press(key)
+    places += [".lliso-numbers input", ".lliso-stage"]
+    # JupyterLab acts on keys a little later, and in their order: a key of its own comes last,
+    # and keys that would undo each other (insert, delete) are tried apart.
+    for keys in (["b", "a", "m", "y", "ArrowDown", "j"], ["d", "d", "x", "ArrowUp", "k", "Delete"]):
+        cells = nb.cells()
+        for place in places:
+            nb.page.locator(place).first.focus()
+            for key in keys:
+                nb.page.keyboard.press(key)
         nb.settled()
-        assert sources() == before, place
         assert nb.js("return panel.content.activeCellIndex;") == 1
-        assert nb.js("return panel.content.mode;") == "command"
-    nb.js("panel.context.model.dirty = true;")  # but saving stays the notebook's
-    nb.page.keyboard.press("Control+s")
+        nb.js("panel.content.node.focus();")
+        nb.page.keyboard.press("b")
+        nb.wait("panel.content.widgets.length !== arg", cells)
+        nb.page.keyboard.press("a")
+        nb.wait("panel.content.widgets.length !== arg", cells + 1)
+        assert nb.cells() == cells + 2
+        assert nb.js("return panel.content.widgets.every((c) => c.model.type === 'code');")
+        nb.js("panel.content.activeCellIndex = 1;")
+    nb.js("await panel.context.save(); panel.context.model.dirty = true;")
+    nb.focus()
+    nb.page.keyboard.press("Control+s")  # but saving stays the notebook's
     nb.wait("panel.context.model.dirty === false")
 
 
