@@ -6,6 +6,7 @@ Nothing heavy is imported until a command runs, so that ``lliso --help`` answers
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import warnings
 from pathlib import Path
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 1 after a message if it failed."""
+    for stream in (sys.stdout, sys.stderr):
+        # A pipe on Windows may not know δ; better an escape than no answer.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     parser = _parser()
     args = parser.parse_args(argv)
     if args.command is None:
@@ -33,11 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("always", LlisoWarning)
             warnings.showwarning = _show_warning
-            args.run(args)
+            return int(args.run(args) or 0)
     except (ValueError, TypeError, OSError, ImportError) as err:
         print(f"lliso: {err}", file=sys.stderr)
         return 1
-    return 0
 
 
 def _show_warning(message: Warning | str, *_where: Any, **_more: Any) -> None:
@@ -99,10 +103,10 @@ def _fov(args: argparse.Namespace) -> float | tuple[float, float] | None:
     return float(args.fov[0]) if len(args.fov) == 1 else (args.fov[0], args.fov[1])
 
 
-def _lab(args: argparse.Namespace) -> None:
+def _lab(args: argparse.Namespace) -> int:
     from lliso.lab import open_lab
 
-    open_lab(args.folder, browser=not args.no_browser)
+    return open_lab(args.folder, browser=not args.no_browser)
 
 
 def _info(args: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """The command line, run as a person runs it."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -126,6 +127,25 @@ def test_info_and_convert(files, tmp_path, capsys):
     assert main(["convert", files[0], str(tmp_path / "again.nc")]) == 0
     again = lliso.read_map(tmp_path / "again.nc")
     xr.testing.assert_equal(again.counts, lliso.read_map(files[0]).counts)
+
+
+def test_a_pipe_that_knows_no_greek_gets_an_answer(files, tmp_path):
+    command = ["fit", files[0], "--picks", files[1], "--d-bulk", "2.6e-8", "--no-figures"]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from lliso.cli import main; raise SystemExit(main())",
+            *command,
+            "-o",
+            str(tmp_path / "out"),
+        ],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"D_gb/" in done.stdout
 
 
 def test_warnings_reach_the_person(files, tmp_path, capsys):
