@@ -729,6 +729,7 @@ class View {
     } else {
       const start = hit.kind === "boundary_move" ? boundary.position : boundary.window[hit.side === "from" ? 0 : 1];
       d.args = this.shift(boundary, hit, start + d.sum[0], geometry(cut).length);
+      if (hit.kind === "boundary_move") d.args.snap = false; // who nudges means this very place
     }
     this.draw();
     this.send(hit.kind, false, d.args);

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 CLICK_REACH = 8.0
 #: how far a boundary that was dropped looks for its step, in µm
 DROP_REACH = 3.0
+#: significance from which a step is the one that a person pointed at: lower than for a search that
+#: nobody pointed at, because pointing is evidence too
+POINTED_AT = 3.0
 #: closest that two boundaries or a boundary and the end of its window may come, in µm
 CLOSEST = 2.0
 
@@ -38,7 +41,9 @@ def add_boundary(
         raise ValueError(
             f"a boundary must lie on the cut, from 0 to {cut.length:.4g} um, got {distance:.4g} um"
         )
-    position = min(max(locate_step(profile, distance, CLICK_REACH).position, 0.0), cut.length)
+    position = min(
+        max(locate_step(profile, distance, CLICK_REACH, POINTED_AT).position, 0.0), cut.length
+    )
     others = [b.position for b in picks.on_cut(cut.name)]
     if any(abs(position - other) < CLOSEST for other in others):
         position = distance  # that step is marked already; the person means another one
@@ -61,7 +66,9 @@ def move_boundary(
     cut = picks.cut(old.cut)
     position = min(max(distance, 0.0), cut.length)
     if snap:
-        position = min(max(locate_step(profile, position, DROP_REACH).position, 0.0), cut.length)
+        position = min(
+            max(locate_step(profile, position, DROP_REACH, POINTED_AT).position, 0.0), cut.length
+        )
     others = [b for b in picks.on_cut(cut.name) if b.name != name]
     if any(abs(position - b.position) < CLOSEST for b in others):
         raise ValueError(f"boundary '{name}' must not be dropped onto another boundary")
@@ -126,7 +133,7 @@ def replace_cut(
             fallen.append(pick.name)
             continue
         if final and not same_line:
-            found = locate_step(profile_of(cut), position, DROP_REACH).position
+            found = locate_step(profile_of(cut), position, DROP_REACH, POINTED_AT).position
             taken = any(abs(found - p.position) < CLOSEST for p in placed)
             position = position if taken or not 0 <= found <= cut.length else found
         reach = (pick.position - pick.window[0], pick.window[1] - pick.position)

@@ -8,7 +8,7 @@ import numpy as np
 
 from lliso.fit.words import readable_row
 from lliso.maps.cuts import DISTANCE, LineCut
-from lliso.maps.fraction import isotope_fraction
+from lliso.schema import LI6, LI7
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,16 +25,24 @@ def in_order(picks: Picks, rows: dict[str, Any]) -> list[BoundaryPick]:
 
 def _numbers(values: Any, digits: int) -> list[float | None]:
     """Return numbers for JSON: rounded, None for NaN."""
-    return [None if not np.isfinite(v) else round(float(v), digits) for v in values]
+    rounded = np.round(np.asarray(values, dtype=float), digits)
+    return [v if v == v else None for v in rounded.tolist()]
 
 
 def profile_on_screen(profile: xr.Dataset) -> dict[str, Any]:
     """Return the profile with its error band."""
-    fraction = isotope_fraction(profile)
+    # Plain arrays: this runs at every motion of the mouse.
+    counts = profile["counts"].values
+    species = list(profile["species"].values)
+    light = counts[species.index(LI6)].astype(float)
+    total = light + counts[species.index(LI7)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        fraction = light / total
+        std = np.sqrt(fraction * (1 - fraction) / total)
     return {
         "distance": _numbers(profile[DISTANCE].values, 3),
-        "fraction": _numbers(fraction["fraction"].values, 6),
-        "std": _numbers(fraction["fraction_std"].values, 6),
+        "fraction": _numbers(fraction, 6),
+        "std": _numbers(std, 6),
     }
 
 

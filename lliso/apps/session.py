@@ -151,7 +151,7 @@ class BoundarySession:
         ----------
         kind : str
             ``cut_start(x, y)``, ``cut_end(x, y)``, ``cut_body(dx, dy)``, ``cut_width(width)``,
-            ``cut_numbers(x0, y0, x1, y1, width)``, ``boundary_move(name, distance)``,
+            ``cut_numbers(x0, y0, x1, y1, width)``, ``boundary_move(name, distance, snap)``,
             ``window_move(name, side, distance)``, ``add_at_distance(distance)``,
             ``add_at_point(x, y)``, ``remove(name)``, ``select(name)``, ``choose_cut(name)``,
             ``undo`` or ``redo``. All lengths in µm.
@@ -216,9 +216,11 @@ class BoundarySession:
     ) -> State:
         return self._with_cut(final, start=(x0, y0), end=(x1, y1), width=width)
 
-    def _do_boundary_move(self, final: bool, name: str, distance: float) -> State:
+    def _do_boundary_move(
+        self, final: bool, name: str, distance: float, snap: bool = True
+    ) -> State:
         profile = self._profile(self.picks.cut(self.picks.boundary(name).cut))
-        picks = move_boundary(self.picks, name, distance, profile, snap=final)
+        picks = move_boundary(self.picks, name, distance, profile, snap=final and snap)
         return replace(self._state, picks=picks, selected=name)
 
     def _do_window_move(self, _final: bool, name: str, side: str, distance: float) -> State:
@@ -372,7 +374,7 @@ class BoundarySession:
     def _title(self) -> str:
         attrs = self.ds.attrs
         parts = [str(attrs.get("stage", "")), str(attrs.get("instrument", ""))]
-        parts = [p for p in parts if p and p != "unknown"]
+        parts = [p for p in parts if p and p not in ("unknown", "simulated")]
         return " · ".join([*parts, "simulated"] if attrs.get("simulated") else parts)
 
 

@@ -586,3 +586,18 @@ def test_numbers_that_make_no_cut_are_answered_in_one_line(session):
     with pytest.raises(ValueError, match="width: Input should be greater than 0"):
         session.gesture("cut_numbers", x0=5.0, y0=5.0, x1=5.0, y1=15.0, width=-4.0)
     assert session.picks == before
+
+
+def test_a_nudge_stays_where_it_was_put(marked):
+    """The mouse means the step nearby, the arrow keys mean this very place."""
+    start = marked.picks.boundary("1").position
+    marked.gesture("boundary_move", name="1", distance=start + 1.5, snap=False)
+    assert marked.picks.boundary("1").position == pytest.approx(start + 1.5, abs=1e-4)
+    marked.gesture("boundary_move", name="1", distance=start + 1.5)
+    assert marked.picks.boundary("1").position == pytest.approx(start, abs=0.5)
+
+
+def test_a_simulated_map_says_so_once(ds):
+    simulated = ds.assign_attrs(stage="59 h", instrument="simulated", simulated=1)
+    title = BoundarySession(simulated, d_bulk=2.6e-8).image()["title"]
+    assert title == "59 h · simulated"
