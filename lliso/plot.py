@@ -16,7 +16,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
 from matplotlib.ticker import NullFormatter
 
-from lliso.fit.boundaries import cut_profiles, fit_profiles
+from lliso.fit.boundaries import cut_profiles, fit_picks
+from lliso.fit.patch import PatchImage
 from lliso.maps.cuts import DISTANCE, line_profile, map_extent
 from lliso.maps.fraction import isotope_fraction
 
@@ -329,7 +330,7 @@ def figure_of_cut(ds: xr.Dataset, picks: Picks, cut: str, **options: Any) -> Fig
     cut : str
         Name of the cut.
     **options
-        For `lliso.fit.boundaries.fit_profiles`.
+        For `lliso.fit.boundaries.fit_picks`.
 
     Returns
     -------
@@ -341,7 +342,8 @@ def figure_of_cut(ds: xr.Dataset, picks: Picks, cut: str, **options: Any) -> Fig
         draw_map(top, ds)
         draw_cut(top, line, picks.on_cut(cut))
         profiles = {**cut_profiles(ds, picks), cut: line_profile(ds, line)}
-        fits = {f.name: f for f in fit_profiles(profiles, picks, **options)}
+        found = fit_picks(PatchImage.from_map(ds), profiles, picks, **options)
+        fits = {f.name: f.on_cut(line) for f in found}
         draw_profile(bottom, profiles[cut])
         draw_fits(bottom, fits, picks.on_cut(cut))
         bottom.set_title(cut)
@@ -375,14 +377,15 @@ def figure_of_profiles(ds: xr.Dataset, picks: Picks, **options: Any) -> Figure:
     picks : Picks
         Picks made on it.
     **options
-        For `lliso.fit.boundaries.fit_profiles`.
+        For `lliso.fit.boundaries.fit_picks`.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     profiles = cut_profiles(ds, picks)
-    fits = {f.name: f for f in fit_profiles(profiles, picks, **options)}
+    found = fit_picks(PatchImage.from_map(ds), profiles, picks, **options)
+    fits = {f.name: f.on_cut(picks.cut(picks.boundary(f.name).cut)) for f in found}
     columns = min(3, len(profiles))
     rows = -(-len(profiles) // columns)
     fig, axes = figure(PAGE_WIDTH, 1.75 * rows + 0.3, nrows=rows, ncols=columns, squeeze=False)

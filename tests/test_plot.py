@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib import pyplot as plt
 
 import lliso
-from lliso.fit.boundaries import cut_profiles, fit_profiles
+from lliso.fit.boundaries import cut_profiles, fit_picks
 from lliso.maps.picks import Picks
 from lliso.plot import (
     draw_cut,
@@ -72,13 +72,11 @@ def test_a_cut_is_drawn_with_its_width_and_its_boundaries(simulated_map, picks):
 
 def test_profile_and_fits_show_the_data_and_the_fitted_curve(simulated_map, picks):
     profiles = cut_profiles(simulated_map, picks)
-    fits = {f.name: f for f in fit_profiles(profiles, picks)}
+    fits = {f.name: f for f in fit_picks(profiles, picks)}
     _, ax = figure()
     bars = draw_profile(ax, profiles["down"])
     drawn = bars.lines[0].get_ydata()
-    np.testing.assert_array_equal(
-        drawn, lliso.isotope_fraction(profiles["down"]).fraction.values
-    )
+    np.testing.assert_array_equal(drawn, lliso.isotope_fraction(profiles["down"]).fraction.values)
     _, before, after = draw_fits(ax, fits, picks.boundaries)
     step = after.get_ydata()[0] - before.get_ydata()[-1]
     assert step == pytest.approx(fits["1"].parameters["step"], rel=1e-6)

@@ -60,7 +60,7 @@ def boundaries_on_screen(
                 "window": list(pick.window),
                 "x": x,
                 "y": y,
-                "fit": _curve(fits[pick.name]),
+                "fit": _curve(fits[pick.name].on_cut(cut)),
                 "limits": readable_row(pick.name, rows[pick.name])["permeability"],
             }
         )

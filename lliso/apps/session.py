@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from lliso.apps.gestures import add_boundary, move_boundary, move_window, replace_cut
 from lliso.apps.screen import boundaries_on_screen, in_order, profile_on_screen
 from lliso.errors import LlisoWarning
-from lliso.fit.boundaries import fit_profiles, mean_grain_slope
+from lliso.fit.boundaries import fit_picks, mean_grain_slope
+from lliso.fit.patch import PatchImage
 from lliso.fit.table import Constants, boundary_row
 from lliso.fit.words import READABLE, readable_row
 from lliso.maps.cuts import LineCut, line_profile, map_extent
@@ -84,6 +85,7 @@ class BoundarySession:
         self.ds = sum_frames(ds).load()
         if not float(self.ds["counts"].sel(species=[LI6, LI7]).sum()) > 0:
             raise ValueError(f"the map must hold counts of {LI6} or {LI7}, got none at all")
+        self._image = PatchImage.from_map(self.ds)
         self.constants = Constants.parse(d_bulk, 0.0, delta, 0.95)
         self.resolution = float(resolution)
         self.path, start = _opened(picks, self.ds)
@@ -324,18 +326,18 @@ class BoundarySession:
         picks = self.picks
         profiles = {c.name: self._profile(c) for c in picks.cuts if picks.on_cut(c.name)}
         self._mean_slope = mean_grain_slope(profiles, picks, self.resolution)
-        fits = fit_profiles(
-            profiles, picks, resolution=self.resolution, mean_slope=self._mean_slope
-        )
+        fits = fit_picks(self._image, profiles, picks, resolution=self.resolution)
         self._fits = {fit.name: fit for fit in fits}
         self._rows = {fit.name: boundary_row(fit, picks, self.constants) for fit in fits}
 
     def _preview(self, new: State) -> dict[str, Any]:
         """Return the screen of a state that is not committed, with a quick fit of the cut shown."""
         shown = new.picks.model_copy(update={"boundaries": new.picks.on_cut(new.cut)})
-        fits = fit_profiles(
+        fits = fit_picks(
+            None,  # slices, not pixels: quick enough to follow the mouse
             {new.cut: self._profile(new.picks.cut(new.cut))},
             shown,
+            method="profile",
             resolution=self.resolution,
             mean_slope=self._mean_slope,
             rounds=1,

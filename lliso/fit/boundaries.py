@@ -6,20 +6,30 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from lliso.diffusion.steps import boundary_terms
 from lliso.errors import LlisoWarning
-from lliso.fit.boundary import METHODS, BoundaryFit, Method, failed_fit, fit_boundary
+from lliso.fit.boundary import (
+    METHODS,
+    PROFILE_METHODS,
+    BoundaryFit,
+    Method,
+    failed_fit,
+    fit_boundary,
+)
 from lliso.fit.linear import fit_linear
+from lliso.fit.patch import PatchImage, fit_patch, geometry_of_pick
 from lliso.fit.table import Constants, boundary_table
+from lliso.fit.two_grains import as_patch
 from lliso.fit.window import cut_window
 from lliso.maps.cuts import line_profile
 from lliso.schema import LI6, LI7, check_map
 
-__all__ = ["METHODS", "cut_profiles", "fit_boundaries", "fit_profiles", "mean_grain_slope"]
+__all__ = ["METHODS", "cut_profiles", "fit_boundaries", "fit_picks", "mean_grain_slope"]
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +39,10 @@ if TYPE_CHECKING:
     from lliso.maps.picks import BoundaryPick, Picks
 
 
+#: fewer windows than this do not tell how steep the grains of a map are
+FEWEST_WINDOWS = 3
+
+
 def fit_boundaries(
     ds: xr.Dataset,
     picks: Picks,
@@ -36,7 +50,7 @@ def fit_boundaries(
     d_bulk: float | str,
     d_bulk_std: float | str = 0.0,
     delta: float | str = "0.5 nm",
-    method: Method = "common_slope",
+    method: Method = "patch",
     resolution: float = 1.0,
     mean_slope: float | None = None,
     blur: float | Literal["fit"] | None = None,
@@ -59,8 +73,14 @@ def fit_boundaries(
         the statistical intervals (attribute ``d_bulk_relative_std``), not mixed into them.
     delta : float or str
         Boundary thickness δ in nm, or a string with a unit.
-    method, resolution, blur
-        See `fit_boundary`.
+    method : {"patch", "profile", "two_grains", "paper2024"}
+        On the pixels of a patch, place and angle refined (`lliso.fit.patch`); the same model on the
+        slices of the cut (`lliso.fit.boundary`); fields that obey the diffusion equation on both
+        sides (`lliso.fit.two_grains`); the paper's two quadratics, for comparison only.
+    resolution : float
+        Full width at half maximum of the point spread function in µm; sets the guard.
+    blur : float or "fit", optional
+        Fit the blurred step on the profile instead (see `lliso.fit.boundary.fit_boundary`).
     mean_slope : float, optional
         Mean in-grain slope of the map in 1/cm for the curvature prior; default: pooled over the
         windows of these picks (see `mean_grain_slope`).
@@ -98,8 +118,14 @@ def fit_boundaries(
         raise ValueError("the picks must hold at least one boundary, got none; mark one on a cut")
     profiles = cut_profiles(ds, picks)
     slope = None if mean_slope is None else abs(mean_slope) * 1e-4
-    fits = fit_profiles(
-        profiles, picks, method=method, resolution=resolution, mean_slope=slope, blur=blur
+    fits = fit_picks(
+        None if method in PROFILE_METHODS else PatchImage.from_map(ds),
+        profiles,
+        picks,
+        method=method,
+        resolution=resolution,
+        mean_slope=slope,
+        blur=blur,
     )
     for fit in fits:
         if not fit.success:
@@ -140,41 +166,70 @@ def cut_profiles(ds: xr.Dataset, picks: Picks) -> dict[str, xr.Dataset]:
     return profiles
 
 
-def fit_profiles(
+def fit_picks(
+    image: PatchImage | None,
     profiles: Mapping[str, xr.Dataset],
     picks: Picks,
     *,
-    method: Method = "common_slope",
+    method: Method = "patch",
     resolution: float = 1.0,
     mean_slope: float | None = None,
     blur: float | Literal["fit"] | None = None,
     rounds: int = 6,
 ) -> list[BoundaryFit]:
-    """Fit every boundary of `picks` on profiles that are there already.
+    """Fit every boundary of `picks` on pixels and profiles that are there already.
 
-    Parameters and results as in `fit_boundaries`, but `mean_slope` in 1/µm. A boundary whose window
-    is too short becomes a failed fit.
+    Parameters
+    ----------
+    image : PatchImage or None
+        Counts of the map; only the methods on profiles do without.
+    profiles : mapping of str to xarray.Dataset
+        Line profiles by the cuts' names.
+    picks : Picks
+        Boundaries with their windows.
+    method, resolution, blur
+        As in `fit_boundaries`.
+    mean_slope : float, optional
+        ḡ in 1/µm; default: pooled over the windows (see `mean_grain_slope`).
+    rounds : int
+        Weighted solves at the most, on profiles; 1 is the quick fit.
+
+    Returns
+    -------
+    list of BoundaryFit
+        In the order of the picks. A boundary whose window is too short becomes a failed fit.
     """
-
-    def fit_all(slope: float, at_blur: float | Literal["fit"] | None) -> list[BoundaryFit]:
-        return [
-            _fit_or_fail(
-                profiles[pick.cut],
-                pick,
-                method=method,
-                resolution=resolution,
-                mean_slope=slope,
-                blur=at_blur,
-                rounds=rounds,
-            )
-            for pick in picks.boundaries
-        ]
-
-    if mean_slope is None and method == "common_slope":
+    few = False
+    if mean_slope is None and method != "paper2024":
         # Straight lines first: they tell how steep the grains are, which is what the prior on the
         # curvatures needs to know.
         mean_slope = mean_grain_slope(profiles, picks, resolution)
-    return fit_all(np.inf if mean_slope is None else mean_slope, blur)
+        few = len(picks.boundaries) < FEWEST_WINDOWS and method in ("patch", "profile")
+    slope = np.inf if mean_slope is None else mean_slope
+
+    def fit_one(pick: BoundaryPick) -> BoundaryFit:
+        if method in PROFILE_METHODS or blur is not None or image is None:
+            return fit_boundary(
+                profiles[pick.cut],
+                pick,
+                method="paper2024" if method == "paper2024" else "profile",
+                resolution=resolution,
+                mean_slope=slope,
+                blur=blur,
+                rounds=rounds,
+            )
+        geometry = geometry_of_pick(pick, picks.cut(pick.cut))
+        fit = fit_patch(image, geometry, resolution=resolution, mean_slope=slope)
+        return as_patch(image, geometry, fit) if method == "two_grains" else fit
+
+    fits = []
+    for pick in picks.boundaries:
+        try:
+            fit = fit_one(pick)
+        except ValueError as err:
+            fit = failed_fit(pick, str(err))
+        fits.append(replace(fit, flags=(*fit.flags, "few_windows")) if few else fit)
+    return fits
 
 
 def mean_grain_slope(
@@ -213,10 +268,3 @@ def mean_grain_slope(
         return float(np.inf)
     mean = float(np.average(slopes, weights=weights))
     return float(np.hypot(mean, 1.0 / np.sqrt(np.sum(weights))))
-
-
-def _fit_or_fail(profile: xr.Dataset, pick: BoundaryPick, **options: object) -> BoundaryFit:
-    try:
-        return fit_boundary(profile, pick, **options)  # type: ignore[arg-type]
-    except ValueError as err:
-        return failed_fit(pick, str(err))

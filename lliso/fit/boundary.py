@@ -28,8 +28,12 @@ from lliso.maps.picks import BoundaryPick
 if TYPE_CHECKING:
     import xarray as xr
 
-Method = Literal["common_slope", "paper2024"]
-METHODS: tuple[Method, ...] = ("common_slope", "paper2024")
+    from lliso.maps.cuts import LineCut
+
+Method = Literal["patch", "profile", "two_grains", "paper2024"]
+METHODS: tuple[Method, ...] = ("patch", "profile", "two_grains", "paper2024")
+#: those that look at a line profile only
+PROFILE_METHODS: tuple[Method, ...] = ("profile", "paper2024")
 
 #: width of the prior on a grain's curvature: this share of the mean in-grain slope may be gained or
 #: lost over the window's reach (found in simulations of 16 µm and 34 µm grains, set once)
@@ -87,12 +91,16 @@ class BoundaryFit:
         """Fitted isotope fraction at `distance` µm along the cut."""
         return boundary_fraction(distance, **self.parameters)
 
+    def on_cut(self, cut: LineCut) -> BoundaryFit:  # noqa: ARG002 - for fits that are elsewhere
+        """Return the fit as it looks along a cut: itself."""
+        return self
+
 
 def fit_boundary(
     profile: xr.Dataset,
     pick: BoundaryPick,
     *,
-    method: Method = "common_slope",
+    method: Method = "profile",
     resolution: float = 1.0,
     mean_slope: float = np.inf,
     blur: float | Literal["fit"] | None = None,
@@ -110,7 +118,7 @@ def fit_boundary(
         A line profile (see `lliso.line_profile`).
     pick : BoundaryPick
         The boundary and its window.
-    method : {"common_slope", "paper2024"}
+    method : {"profile", "paper2024"}
         One slope with two curvatures under the prior, or the 2024 paper's two quadratics.
     resolution : float
         Full width at half maximum of the point spread function in µm; sets the guard.
@@ -145,8 +153,10 @@ def fit_boundary(
     >>> round(fit.parameters["step"], 6), round(fit.parameters["slope"], 6)
     (-0.02, -0.001)
     """
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    if method not in PROFILE_METHODS:
+        raise ValueError(
+            f"method must be one of {', '.join(PROFILE_METHODS)} for a profile, got {method!r}"
+        )
     if blur is not None and blur != "fit" and not blur >= 0:
         raise ValueError(f"blur must be a standard deviation in um or 'fit', got {blur!r}")
     window = cut_window(profile, pick, resolution, inner_guard=blur is None)

@@ -129,6 +129,31 @@ class PatchFit(BoundaryFit):
     information: FloatArray = field(default_factory=lambda: np.full((6, 6), np.nan))
     prior_precision: FloatArray = field(default_factory=lambda: np.zeros(6))
 
+    def on_cut(self, cut: LineCut) -> BoundaryFit:
+        """Return the fit as it looks along the axis of a cut, to be drawn on its profile."""
+        ux, uy = cut.direction
+        nx, ny = self.normal
+        along_normal = ux * nx + uy * ny
+        along_boundary = uy * nx - ux * ny
+        position, aside = cut.project(*self.place)
+        # The axis meets the boundary beside its reference point if the two are not square.
+        shift = aside * along_boundary / along_normal
+        p = dict(self.parameters)
+        p["level"] += self.along * (aside / along_normal)
+        p["slope"] = p["slope"] * along_normal + self.along * along_boundary
+        for name in ("curvature_before", "curvature_after"):
+            p[name] *= along_normal**2
+        p["position"] = position + shift
+        return BoundaryFit(
+            self.name,
+            p,
+            self.covariance,
+            reach_before=self.reach_before,
+            reach_after=self.reach_after,
+            flags=self.flags,
+            message=self.message,
+        )
+
 
 @dataclass(frozen=True)
 class PatchPixels:

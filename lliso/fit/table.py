@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from scipy.special import ndtri
 
+from lliso.fit.patch import PatchFit
+from lliso.fit.two_grains import TwoGrainPatch
 from lliso.fit.uncertainty import MEASURED, RatioSet, ratio_set
 from lliso.maps.picks import Picks
 from lliso.units import CM_PER_NM, DIFFUSION, UM_PER_CM, parse_quantity
@@ -22,6 +26,7 @@ BOUNDARY = "boundary"
 
 #: what each flag of a row means
 FLAGS = {
+    "few_windows": "fewer than 3 windows tell how steep the grains are; mark more boundaries",
     "fit_failed": "no result; the message says why",
     "inconsistent_sign": "slope and step have opposite signs beyond their errors: no P fits",
     "paper2024": "two quadratics with first-order errors: for comparison only",
@@ -55,7 +60,7 @@ COLUMNS = {
     "slope_share": ("1", "share of the variance of ln P that would vanish, were the slope known"),
     "chi2_red": ("1", "reduced chi-square against the counting errors"),
     "p_value": ("1", "probability of a larger chi-square"),
-    "n_slices": ("1", "slices used"),
+    "n_slices": ("1", "slices used (pixels, where pixels were fitted)"),
     "guard": ("um", "guard band"),
     "tilt": ("degree", "angle between cut and boundary normal"),
     "flags": ("", "reasons for care, separated by blanks"),
@@ -140,72 +145,100 @@ def boundary_table(
 
 
 def boundary_row(fit: BoundaryFit, picks: Picks, constants: Constants) -> dict[str, Any]:
-    """Return the `COLUMNS` of one boundary, in the units stated there."""
+    """Return the `COLUMNS` of one picked boundary, in the units stated there."""
     pick = picks.boundary(fit.name)
     cut = picks.cut(pick.cut)
-    outwards = cut.outwards
-    # A cut tilted by psi sees the gradient along the normal shortened by cos(psi).
-    per_cm = outwards * UM_PER_CM / np.cos(np.radians(pick.tilt))
-    step, slope = outwards * fit.parameters["step"], per_cm * fit.parameters["slope"]
-    scale = np.diag([outwards, per_cm])
-    covariance = scale @ fit.covariance @ scale
-    step_std, slope_std = np.sqrt(np.diag(covariance))
-    correlation = covariance[0, 1] / (step_std * slope_std)
-    low, high, verdict = _permeability(step, slope, covariance, constants, fit)
-    sigma = _permeability_set(step, slope, covariance, constants.d_bulk, 0.6827)
-    if "paper2024" in fit.flags:
-        sigma = _first_order(step, slope, covariance, constants.d_bulk, 1.0)
-    x, y = cut.point(fit.parameters["position"])
-    permeability = constants.d_bulk * slope / step if verdict == MEASURED else np.nan
-    to_d_gb = constants.delta * CM_PER_NM
-    flags = fit.flags if verdict != "inconsistent_sign" else (*fit.flags, verdict)
+    if isinstance(fit, PatchFit) and fit.success:
+        x, y = fit.place
+        position = cut.project(x, y)[0]
+        ux, uy = cut.direction
+        tilt = math.degrees(
+            math.atan2(
+                ux * fit.normal[1] - uy * fit.normal[0], ux * fit.normal[0] + uy * fit.normal[1]
+            )
+        )
+        cosine = 1.0  # the patch looks along the normal
+    else:
+        position, tilt = fit.parameters["position"], pick.tilt
+        x, y = cut.point(position)
+        cosine = math.cos(math.radians(tilt))
     return {
         "cut": pick.cut,
         "x": x,
         "y": y,
-        "position": fit.parameters["position"],
+        "position": position,
         "position_std": fit.position_std,
+        "tilt": tilt,
+        **result_columns(fit, constants, outwards=cut.outwards, cosine=cosine),
+    }
+
+
+def result_columns(
+    fit: BoundaryFit, constants: Constants, *, outwards: float = 1.0, cosine: float = 1.0
+) -> dict[str, Any]:
+    """Return the columns that do not depend on how the boundary was marked.
+
+    Parameters
+    ----------
+    fit : BoundaryFit
+        The fit.
+    constants : Constants
+        D_bulk, δ and the confidence level.
+    outwards : float
+        1 if the fit's direction points away from the source, -1 if towards it.
+    cosine : float
+        Of the angle between the fit's direction and the boundary's normal: a cut tilted by psi
+        sees the gradient along the normal shortened by cos(psi).
+
+    Returns
+    -------
+    dict
+    """
+    per_cm = outwards * UM_PER_CM / cosine
+    step, slope = outwards * fit.parameters["step"], per_cm * fit.parameters["slope"]
+    scale = np.diag([outwards, per_cm])
+    covariance = scale @ fit.covariance @ scale
+    step_std, slope_std = np.sqrt(np.diag(covariance))
+    sigma = _confidence_set(fit, step, slope, covariance, constants.d_bulk, 0.6827)
+    found = _confidence_set(fit, step, slope, covariance, constants.d_bulk, constants.level)
+    verdict = found.kind if fit.success else "failed"
+    permeability = constants.d_bulk * slope / step if verdict == MEASURED else np.nan
+    to_d_gb = constants.delta * CM_PER_NM
+    flags = (*fit.flags, verdict) if verdict == "inconsistent_sign" else fit.flags
+    return {
         "step": step,
         "step_std": step_std,
         "slope": slope,
         "slope_std": slope_std,
-        "step_slope_correlation": correlation,
+        "step_slope_correlation": covariance[0, 1] / (step_std * slope_std),
         "permeability": permeability,
         "permeability_low68": sigma.low,
         "permeability_high68": sigma.high,
-        "permeability_low": low,
-        "permeability_high": high,
+        "permeability_low": found.low,
+        "permeability_high": found.high,
         "verdict": verdict,
         "d_gb": permeability * to_d_gb,
-        "d_gb_low": low * to_d_gb,
-        "d_gb_high": high * to_d_gb,
+        "d_gb_low": found.low * to_d_gb,
+        "d_gb_high": found.high * to_d_gb,
         "delta": constants.delta,
         "slope_share": _slope_share(step, slope, covariance),
         "chi2_red": fit.chi2_red,
         "p_value": fit.p_value,
         "n_slices": fit.n_slices,
         "guard": fit.guard,
-        "tilt": pick.tilt,
         "flags": " ".join(flags),
     }
 
 
-def _permeability(
-    step: float, slope: float, covariance: Any, constants: Constants, fit: BoundaryFit
-) -> tuple[float, float, str]:
-    if "paper2024" in fit.flags:
-        from scipy.special import ndtri
-
-        z = float(ndtri(0.5 + constants.level / 2))
-        found = _first_order(step, slope, covariance, constants.d_bulk, z)
-    else:
-        found = _permeability_set(step, slope, covariance, constants.d_bulk, constants.level)
-    return found.low, found.high, "failed" if not fit.success else found.kind
-
-
-def _permeability_set(
-    step: float, slope: float, covariance: Any, d_bulk: float, level: float
+def _confidence_set(
+    fit: BoundaryFit, step: float, slope: float, covariance: Any, d_bulk: float, level: float
 ) -> RatioSet:
+    """Return the confidence set of P in cm/s, by the way that belongs to the fit."""
+    if isinstance(fit, TwoGrainPatch):
+        found = fit.likelihood.interval(level)
+        return RatioSet(found.low * d_bulk * UM_PER_CM, found.high * d_bulk * UM_PER_CM, found.kind)
+    if "paper2024" in fit.flags:
+        return _first_order(step, slope, covariance, d_bulk, float(ndtri(0.5 + level / 2)))
     found = ratio_set(slope, step, covariance[1, 1], covariance[0, 0], covariance[0, 1], level)
     return RatioSet(found.low * d_bulk, found.high * d_bulk, found.kind)
 

@@ -15,13 +15,13 @@ it. Straight boundary, equal D on both sides.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from scipy.special import ndtri
 
 from lliso._types import BoolArray, FloatArray
-from lliso.fit.patch import PatchGeometry, PatchImage, patch_pixels, refined_geometry
+from lliso.fit.patch import PatchFit, PatchGeometry, PatchImage, patch_pixels, refined_geometry
 from lliso.fit.uncertainty import (
     LOWER_LIMIT,
     MEASURED,
@@ -98,6 +98,43 @@ class TwoGrainFit:
         a, b = self.misfit[i], self.misfit[j]
         share = (threshold - a) / (b - a)
         return float(self.log_epsilon[i] + share * (self.log_epsilon[j] - self.log_epsilon[i]))
+
+
+@dataclass(frozen=True)
+class TwoGrainPatch(PatchFit):
+    """A `PatchFit` whose ratio slope/step comes from the likelihood of a two-grain field.
+
+    Step and slope are those of the most likely field; their separate errors are those of the plain
+    patch, which knows less.
+    """
+
+    likelihood: TwoGrainFit = field(kw_only=True)
+
+
+def as_patch(image: PatchImage, geometry: PatchGeometry, plain: PatchFit) -> TwoGrainPatch:
+    """Fit the two-grain field at the place of a plain patch fit, for the table.
+
+    Parameters
+    ----------
+    image : PatchImage
+        Counts of the map.
+    geometry : PatchGeometry
+        The patch.
+    plain : PatchFit
+        The patch fit of the same boundary.
+
+    Returns
+    -------
+    TwoGrainPatch
+    """
+    placed = replace(
+        geometry, x=plain.place[0], y=plain.place[1], nx=plain.normal[0], ny=plain.normal[1]
+    )
+    fit = fit_two_grains(image, placed, refine=False)
+    known = {f.name: getattr(plain, f.name) for f in fields(PatchFit)}
+    known["parameters"] = {**plain.parameters, "step": fit.step, "slope": fit.slope}
+    known["chi2_red"] = fit.chi2_red
+    return TwoGrainPatch(**known, likelihood=fit)
 
 
 def harmonic_terms(nu: FloatArray, tau: FloatArray, degree: int) -> FloatArray:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lliso.errors import LlisoWarning, PicksMismatch
-from lliso.fit.boundaries import cut_profiles, fit_boundaries, fit_profiles, mean_grain_slope
+from lliso.fit.boundaries import cut_profiles, fit_boundaries, fit_picks, mean_grain_slope
 from lliso.fit.table import COLUMNS, FLAGS, Constants, table_frame
 from lliso.maps.cuts import LineCut
 from lliso.maps.picks import BoundaryPick, Picks
@@ -74,7 +74,7 @@ def test_attributes():
     attrs = table.attrs
     assert attrs["d_bulk_relative_std"] == pytest.approx(0.1)
     assert (attrs["map_id"], attrs["stage"], attrs["simulated"]) == (ds.attrs["map_id"], "59 h", 1)
-    assert (attrs["delta_nm"], attrs["level"], attrs["method"]) == (0.5, 0.9, "common_slope")
+    assert (attrs["delta_nm"], attrs["level"], attrs["method"]) == (0.5, 0.9, "profile")
 
 
 def test_the_systematic_error_of_d_bulk_is_kept_apart():
@@ -246,7 +246,7 @@ def test_mean_slope_given_in_per_cm():
     picks = along_y(ds)
     profiles = cut_profiles(ds, picks)
     table = row_of(fit_boundaries(ds, picks, d_bulk=D_BULK, mean_slope=-1.1))
-    (fit,) = fit_profiles(profiles, picks, mean_slope=1.1e-4)
+    (fit,) = fit_picks(profiles, picks, mean_slope=1.1e-4)
     assert table["slope"] == pytest.approx(fit.parameters["slope"] * 1e4, rel=1e-12)
     straight = fitted(ds, mean_slope=0.0)
     assert straight["slope_std"] < table["slope_std"]
@@ -288,7 +288,7 @@ BAD_CALLS = [
     ({"delta": 0}, "delta must be positive, got 0 nm"),
     ({"delta": "0.5 s"}, "delta must have a unit like nm"),
     ({"level": 95}, "level must be between 0 and 1, got 95"),
-    ({"method": "spline"}, "method must be one of common_slope, .* got 'spline'"),
+    ({"method": "spline"}, "method must be one of profile, .* got 'spline'"),
     ({"blur": -1}, "blur must be a standard deviation in um or 'fit', got -1"),
     ({"blur": "fitted"}, "blur must be a standard deviation in um or 'fit', got 'fitted'"),
     ({"resolution": -1.0}, "resolution must be a length in um, got -1 um"),

@@ -159,7 +159,7 @@ def test_a_step_within_its_error_is_flagged(field):
 
 
 def test_unknown_method(field):
-    with pytest.raises(ValueError, match=r"method must be one of common_slope, .* got 'spline'"):
+    with pytest.raises(ValueError, match=r"method must be one of profile, .* got 'spline'"):
         fit_boundary(field.noiseless(), field.pick, method="spline")
 
 
@@ -245,7 +245,7 @@ def test_paper2024_wastes_counts(field, rng):
         slopes.append([
             fit_boundary(profile, field.pick, method=m, mean_slope=1.1e-4, rounds=1)
             .parameters["slope"]
-            for m in ("paper2024", "common_slope")
+            for m in ("paper2024", "profile")
         ])  # fmt: skip
     assert np.std(slopes, axis=0)[0] > 2 * np.std(slopes, axis=0)[1]
 
