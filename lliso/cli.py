@@ -77,9 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--d-bulk", required=True, help='such as "2.6e-8 cm^2/s"')
     fit.add_argument("--delta", default="0.5 nm", help="boundary thickness (default: 0.5 nm)")
     fit.add_argument("--resolution", default="1 um", help="FWHM of the beam (default: 1 um)")
-    fit.add_argument(
-        "--method", default="patch", help="patch (default), profile, two_grains or paper2024"
-    )
+    fit.add_argument("--method", default="patch", help="default: patch")
     fit.add_argument("--no-figures", action="store_true", help="write the tables only")
     fit.add_argument("-o", "--out", default="results", metavar="DIR", help="(default: results)")
     _add_fov(fit)

@@ -95,7 +95,7 @@ def test_the_papers_way_is_there_for_comparison(files, tmp_path, capsys):
         (("--d-bulk", "2.6e-8 cm/s"), "d_bulk must have a unit like cm"),
         (("--d-bulk", "fast"), "d_bulk must be a quantity such as '2.6e-8 cm"),
         (("--delta", "0 nm"), "delta must be positive, got 0 nm"),
-        (("--method", "best"), "--method must be one of profile, paper2024, got best"),
+        (("--method", "best"), "--method must be one of patch, profile, two_grains, paper2024, got best"),
         (("--picks", "nowhere.json"), "nowhere.json"),
         (("--fov", "1", "2", "3"), "--fov must be one or two lengths in um, got 3"),
     ],

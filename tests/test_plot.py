@@ -72,7 +72,7 @@ def test_a_cut_is_drawn_with_its_width_and_its_boundaries(simulated_map, picks):
 
 def test_profile_and_fits_show_the_data_and_the_fitted_curve(simulated_map, picks):
     profiles = cut_profiles(simulated_map, picks)
-    fits = {f.name: f for f in fit_picks(profiles, picks)}
+    fits = {f.name: f for f in fit_picks(None, profiles, picks, method="profile")}
     _, ax = figure()
     bars = draw_profile(ax, profiles["down"])
     drawn = bars.lines[0].get_ydata()

@@ -154,7 +154,7 @@ def boundary_row(fit: BoundaryFit, picks: Picks, constants: Constants) -> dict[s
         ux, uy = cut.direction
         tilt = math.degrees(
             math.atan2(
-                ux * fit.normal[1] - uy * fit.normal[0], ux * fit.normal[0] + uy * fit.normal[1]
+                uy * fit.normal[0] - ux * fit.normal[1], ux * fit.normal[0] + uy * fit.normal[1]
             )
         )
         cosine = 1.0  # the patch looks along the normal

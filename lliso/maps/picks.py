@@ -38,7 +38,8 @@ class BoundaryPick(BaseModel):
         Distances (from, to) in µm between which the profile belongs to the two grains beside this
         boundary. The fit keeps its guards off both ends.
     tilt : float
-        Angle in degrees between the cut and the boundary's normal in the plane of the map.
+        Angle in degrees between the cut and the boundary's normal in the plane of the map; positive
+        if the normal points to the right of the cut's direction.
     note : str
         Anything a person wants to remember.
 
