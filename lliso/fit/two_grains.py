@@ -104,8 +104,8 @@ class TwoGrainFit:
 class TwoGrainPatch(PatchFit):
     """A `PatchFit` whose ratio slope/step comes from the likelihood of a two-grain field.
 
-    Step and slope are those of the most likely field; their separate errors are those of the plain
-    patch, which knows less.
+    Step and slope are those of the most likely field. They have no separate errors (NaN): what the
+    likelihood knows is their ratio.
     """
 
     likelihood: TwoGrainFit = field(kw_only=True)
@@ -134,6 +134,7 @@ def as_patch(image: PatchImage, geometry: PatchGeometry, plain: PatchFit) -> Two
     known = {f.name: getattr(plain, f.name) for f in fields(PatchFit)}
     known["parameters"] = {**plain.parameters, "step": fit.step, "slope": fit.slope}
     known["chi2_red"] = fit.chi2_red
+    known["covariance"] = np.full((2, 2), np.nan)
     return TwoGrainPatch(**known, likelihood=fit)
 
 

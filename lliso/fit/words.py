@@ -62,13 +62,18 @@ def with_limits(value: float, low: float, high: float, verdict: str) -> str:
         power = math.floor(math.log10(abs(value)))
         scale = 10.0**power
         # A hyphen, not a dash, would read as a minus sign when a limit is negative.
-        limits = f"{low / scale:.1f}–{high / scale:.1f}".replace("-", "−")
+        limits = f"{_short(low / scale)}–{_short(high / scale)}".replace("-", "−")
         return f"{value / scale:.1f} ({limits})·10{str(power).translate(_SUPERSCRIPT)}"
     if verdict == UPPER_LIMIT:
         return f"< {_power_of_ten(high)}"
     if verdict == LOWER_LIMIT:
         return f"> {_power_of_ten(low)}"
     return VERDICTS[verdict]
+
+
+def _short(value: float) -> str:
+    """Write one decimal, or what it takes not to round a positive limit to zero."""
+    return f"{value:.1f}" if abs(value) >= 0.1 else f"{value:.1g}"
 
 
 def _power_of_ten(value: float) -> str:
