@@ -2,9 +2,10 @@
 
 For a number J that depends on C at the ends of the stages,
 
-    dJ/dP_e = - Σ stages ∫ λᵀ B_e C dt,    -M dλ/dt = -K λ,    M λ(end) = ∂J/∂C,
+    dJ/dP_e = - Σ stages ∫ λᵀ (∂K/∂P_e) C dt,    -M dλ/dt = -K λ,    M λ(end) = ∂J/∂C,
 
-with B_e the edge mass matrix of the jump across boundary e. Both C and λ live in Krylov spaces, so
+where ∂K/∂P_e is on a mesh the edge mass matrix of the jump across boundary e, on pixels the change
+of the faces' conductances. Both C and λ live in Krylov spaces, so
 the integral over time is exact in them. The spaces are made accurate at early times too, not only
 at the end: the integral needs the whole way.
 """
@@ -12,6 +13,7 @@ at the end: the integral needs the whole way.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 from scipy.sparse import csc_matrix, diags
@@ -19,7 +21,21 @@ from scipy.sparse.linalg import cg
 
 from lliso._types import BoolArray, FloatArray
 from lliso.diffusion.krylov import KrylovSpace, krylov_space
-from lliso.diffusion.polycrystal import Polycrystal, Stage, StageRecord, run_stage
+from lliso.diffusion.polycrystal import Problem, Stage, StageRecord, run_stage
+
+
+class VariableProblem(Problem, Protocol):
+    """A problem whose K depends on one permeability per boundary (or pair of grains)."""
+
+    @property
+    def permeabilities(self) -> FloatArray:
+        """P of every boundary."""
+
+    def overlap_by_permeability(
+        self, modes: FloatArray, overlap: FloatArray, adjoint: FloatArray, stage: Stage
+    ) -> FloatArray:
+        """Σ over i, j of ``adjoint_jᵀ (∂K/∂P) modes_i overlap_ij``, of every boundary."""
+
 
 Sensitivity = Callable[[list[FloatArray]], Sequence[FloatArray | None]]
 
@@ -28,7 +44,7 @@ _WATCH = (0.03, 0.3, 1.0)
 
 
 def permeability_gradient(
-    problem: Polycrystal,
+    problem: VariableProblem,
     stages: Sequence[Stage],
     sensitivities: Sequence[FloatArray | None],
     *,
@@ -40,7 +56,7 @@ def permeability_gradient(
 
     Parameters
     ----------
-    problem : Polycrystal
+    problem : Polycrystal or VoxelProblem
     stages : sequence of Stage
     sensitivities : sequence of array, shape (node,), or None
         ∂J/∂C at the end of each stage.
@@ -53,7 +69,7 @@ def permeability_gradient(
     Returns
     -------
     fields : list of array, shape (node,)
-    gradient : array, shape (boundary,)
+    gradient : array, shape (boundary,) or (pair,)
         ∂J/∂P; NaN where P is inf, which leaves nothing to vary.
 
     Raises
@@ -64,6 +80,7 @@ def permeability_gradient(
     Examples
     --------
     >>> from lliso.diffusion.mesh import triangulate
+    >>> from lliso.diffusion.polycrystal import Polycrystal
     >>> from lliso.diffusion.structures import laminate
     >>> p = Polycrystal(triangulate(laminate((0, 0, 1, 8), [4.0], permeability=0.1), 0.5))
     >>> far = np.where(p.mesh.points[:, 1] == 8.0, 1.0, 0.0)
@@ -84,7 +101,7 @@ def permeability_gradient(
 
 
 def gradient_of(
-    problem: Polycrystal,
+    problem: VariableProblem,
     stages: Sequence[Stage],
     sensitivity: Sensitivity,
     *,
@@ -111,18 +128,18 @@ def gradient_of(
         raise ValueError(
             f"there must be one sensitivity per stage, got {len(wanted)} for {len(stages)} stages"
         )
-    gradient = np.zeros(problem.mesh.structure.n_boundaries)
+    gradient = np.zeros(len(problem.permeabilities))
     carried = np.zeros(problem.n)
     for record, own in zip(reversed(records), reversed(wanted), strict=True):
         if own is not None:
             carried = carried + own
         carried = _one_stage(problem, record, carried, tolerance, gradient)
-    gradient[np.isinf(problem.mesh.structure.permeability)] = np.nan
+    gradient[np.isinf(problem.permeabilities)] = np.nan
     return fields, gradient
 
 
 def _one_stage(
-    problem: Polycrystal,
+    problem: VariableProblem,
     record: StageRecord,
     sensitivity: FloatArray,
     tolerance: float,
@@ -145,7 +162,7 @@ def _one_stage(
         null=record.null,
         watch=_WATCH,
     )
-    gradient -= record.stage.boundary_factor * _time_integral(problem, record, space)
+    gradient -= _time_integral(problem, record, space)
     carried = np.zeros(problem.n)
     carried[free] = record.mass @ space.field(duration)
     return carried
@@ -159,8 +176,10 @@ def _mass_solve(mass: csc_matrix, g: FloatArray) -> FloatArray:
     return np.asarray(solved)
 
 
-def _time_integral(problem: Polycrystal, record: StageRecord, adjoint: KrylovSpace) -> FloatArray:
-    """∫ λᵀ B_e C dt of every boundary."""
+def _time_integral(
+    problem: VariableProblem, record: StageRecord, adjoint: KrylovSpace
+) -> FloatArray:
+    """∫ λᵀ (∂K/∂P_e) C dt of every boundary."""
     t = record.stage.duration
     a, u = _modes(problem, record, record.space, record.rest)
     b, w = _modes(problem, record, adjoint, 0.0)
@@ -169,30 +188,16 @@ def _time_integral(problem: Polycrystal, record: StageRecord, adjoint: KrylovSpa
     near = np.abs(gap) * t < 1e-6
     with np.errstate(divide="ignore", invalid="ignore"):
         overlap = np.where(near, t * np.sqrt(ea * eb), (ea - eb) / np.where(near, 1.0, gap))
-    m = problem.mesh
-    left, right = (u[0] @ overlap), (u[1] @ overlap)
-    per_face = (
-        2.0 * (left * w[0]).sum(axis=1)
-        + (left * w[1]).sum(axis=1)
-        + (right * w[0]).sum(axis=1)
-        + 2.0 * (right * w[1]).sum(axis=1)
-    ) / 6.0
-    n = m.structure.n_boundaries
-    return np.asarray(np.bincount(m.face_boundary, weights=per_face * m.face_lengths, minlength=n))
+    return problem.overlap_by_permeability(u, overlap, w, record.stage)
 
 
 def _modes(
-    problem: Polycrystal, record: StageRecord, space: KrylovSpace, rest: float
-) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:
-    """Decay rates, and the jump of each mode at both ends of every boundary segment."""
-    f = problem.mesh.faces
-    if len(space.rates):
-        modes = space.norm * (space.basis @ space.vectors) * space.vectors[0]
-    else:
-        modes = np.empty((len(record.free), 0))
-    full = np.zeros((problem.n, modes.shape[1] + 1))
+    problem: VariableProblem, record: StageRecord, space: KrylovSpace, rest: float
+) -> tuple[FloatArray, FloatArray]:
+    """Decay rates, and the mode of each on all unknowns; the first is what does not decay."""
+    full = np.zeros((problem.n, len(space.rates) + 1))
     full[:, 0] = rest
     full[record.free, 0] += space.rest
-    full[record.free, 1:] = modes
-    jumps = (full[f[:, 2]] - full[f[:, 0]], full[f[:, 3]] - full[f[:, 1]])
-    return np.concatenate([[0.0], space.rates]), jumps
+    if len(space.rates):
+        full[record.free, 1:] = space.norm * (space.basis @ space.vectors) * space.vectors[0]
+    return np.concatenate([[0.0], space.rates]), full

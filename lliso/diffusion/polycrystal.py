@@ -107,6 +107,37 @@ class Polycrystal:
         scale = permeability[m.face_boundary] * m.face_lengths
         return _scattered(scale[:, None, None] * _JUMP, m.faces, m.n)
 
+    @property
+    def permeabilities(self) -> FloatArray:
+        """P of every boundary, by which `lliso.diffusion.adjoint` takes derivatives."""
+        return self.mesh.structure.permeability
+
+    def overlap_by_permeability(
+        self, modes: FloatArray, overlap: FloatArray, adjoint: FloatArray, stage: Stage
+    ) -> FloatArray:
+        """Σ over i, j of ``adjoint_jᵀ (∂K/∂P) modes_i overlap_ij``, of every boundary.
+
+        Parameters
+        ----------
+        modes : array, shape (node, i)
+        overlap : array, shape (i, j)
+        adjoint : array, shape (node, j)
+        stage : Stage
+
+        Returns
+        -------
+        array, shape (boundary,)
+        """
+        m, f = self.mesh, self.mesh.faces
+        left, right = modes[f[:, 2]] - modes[f[:, 0]], modes[f[:, 3]] - modes[f[:, 1]]
+        left, right = left @ overlap, right @ overlap
+        low, high = adjoint[f[:, 2]] - adjoint[f[:, 0]], adjoint[f[:, 3]] - adjoint[f[:, 1]]
+        # the edge mass matrix (2 1; 1 2)/6 between the jumps at both ends
+        per_face = ((2.0 * left + right) * low + (left + 2.0 * right) * high).sum(axis=1) / 6.0
+        weights = stage.boundary_factor * per_face * m.face_lengths
+        n = m.structure.n_boundaries
+        return np.asarray(np.bincount(m.face_boundary, weights=weights, minlength=n))
+
     def stiffness(self, stage: Stage | None = None) -> csc_matrix:
         """K, with the factors of `stage` on D and P."""
         if stage is None:

@@ -114,6 +114,29 @@ class VoxelProblem:
             factor = area.sum(axis=0) / np.sqrt((area**2).sum(axis=0))
         return pairs, pair, factor if self.staircase else np.ones(len(keys))
 
+    @property
+    def staircase_factor(self) -> FloatArray:
+        """By what the faces of each pair are more than the boundary itself (1: not corrected)."""
+        return self._pairing[2]
+
+    @cached_property
+    def pair_vectors(self) -> FloatArray:
+        """Vector area of each pair's boundary, from the lower label to the higher one.
+
+        Its length is the area of a flat boundary (in two dimensions its length), its direction the
+        normal; components in the order of the array's axes. Shape (pair, ndim).
+        """
+        a, b, axis = self._faces
+        pairs, pair, _ = self._pairing
+        flat = self.labels.ravel()
+        up = np.where(flat[a] < flat[b], 1.0, -1.0)
+        columns = []
+        for k in range(self.labels.ndim):
+            use = (pair >= 0) & (axis == k)
+            count = np.bincount(pair[use], weights=up[use], minlength=len(pairs))
+            columns.append(count * self._face_area(k))
+        return np.stack(columns, axis=1)
+
     def _face_area(self, axis: int) -> float:
         return float(np.prod([h for k, h in enumerate(self.spacing) if k != axis]))
 
@@ -158,6 +181,31 @@ class VoxelProblem:
         g, _ = self._conductance(stage)
         rows, cols = np.concatenate([a, b, a, b]), np.concatenate([b, a, a, b])
         return csc_matrix((np.concatenate([-g, -g, g, g]), (rows, cols)), shape=(self.n, self.n))
+
+    @property
+    def permeabilities(self) -> FloatArray:
+        """P of every pair, by which `lliso.diffusion.adjoint` takes derivatives."""
+        return self.pair_permeability
+
+    def overlap_by_permeability(
+        self, modes: FloatArray, overlap: FloatArray, adjoint: FloatArray, stage: Stage
+    ) -> FloatArray:
+        """Σ over i, j of ``adjoint_jᵀ (∂K/∂P) modes_i overlap_ij``, of every pair.
+
+        With r the bulk's resistance on a face, s the staircase factor and f the stage's factor on
+        P, a face of area A conducts A/(r + s/(f P)); the derivative is A s f/(f P r + s)².
+        """
+        a, b, axis = self._faces
+        pairs, pair, factor = self._pairing
+        use = pair >= 0
+        a, b, axis, pair = a[use], b[use], axis[use], pair[use]
+        d = stage.bulk_factor * self.diffusivity_of_grain[self.labels.ravel()]
+        bulk = 0.5 * np.asarray(self.spacing)[axis] * (1.0 / d[a] + 1.0 / d[b])
+        area = np.array([self._face_area(k) for k in range(self.labels.ndim)])[axis]
+        s, f = factor[pair], stage.boundary_factor
+        slope = area * s * f / (f * self.pair_permeability[pair] * bulk + s) ** 2
+        jumps = ((modes[b] - modes[a]) @ overlap * (adjoint[b] - adjoint[a])).sum(axis=1)
+        return np.asarray(np.bincount(pair, weights=slope * jumps, minlength=len(pairs)))
 
     def steps(self, field: FloatArray) -> FloatArray:
         """Mean jump of C across each pair, higher label minus lower; shape (pair,)."""

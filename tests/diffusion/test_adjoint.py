@@ -13,6 +13,7 @@ from lliso.diffusion.structures import (
     laminate,
     lognormal_permeability,
 )
+from lliso.diffusion.voxels import VoxelProblem
 
 STAGES = [Stage(59 * 900.0, source=0.95), Stage(86400.0, boundary_factor=0.8)]
 
@@ -95,6 +96,48 @@ def test_residuals_may_depend_on_the_fields(structure: Structure) -> None:
         problem, [Stage(3e4)], [problem.mass @ (fields[0] - 0.5)], initial=start
     )[1]
     assert g == pytest.approx(again, nan_ok=True)
+
+
+def test_gradient_on_labels_agrees_with_finite_differences() -> None:
+    """All pairs of grains of a label image, one of them with P = 0 and one without boundary."""
+    labels = np.repeat(np.repeat([[0, 0, 1], [2, 3, 1], [2, 4, 5]], 4, axis=0), 5, axis=1)
+    labels[6:9, 3:7] = 3
+    stages = [Stage(300.0, source=0.95), Stage(2000.0, bulk_factor=0.5, boundary_factor=0.8)]
+    source = np.zeros(labels.shape, dtype=bool)
+    source[0] = True
+    rng = np.random.default_rng(1)
+    sensitivities = [rng.standard_normal(labels.size) for _ in stages]
+
+    def with_pairs(p: np.ndarray) -> VoxelProblem:
+        return VoxelProblem(labels, (1.0, 1.5), lambda _: p, np.linspace(2.0, 3.0, 6))
+
+    def value(p: np.ndarray) -> float:
+        fields = run_stages(
+            with_pairs(p), stages, initial=0.0759, source=source.ravel(), tolerance=1e-12
+        )
+        return float(sum(s @ f for s, f in zip(sensitivities, fields, strict=True)))
+
+    n = len(VoxelProblem(labels, (1.0, 1.5), 1.0, 1.0).pairs)
+    p = 0.02 * np.exp(0.5 * rng.standard_normal(n))
+    p[2], p[4] = np.inf, 0.0
+    gradient = permeability_gradient(
+        with_pairs(p), stages, sensitivities, initial=0.0759, source=source.ravel(), tolerance=1e-8
+    )[1]
+    scale = np.nanmax(np.abs(gradient))
+    for k in range(n):
+        if k == 2:
+            assert np.isnan(gradient[k])
+            continue
+        h = 1e-3 * max(p[k], 1e-3)
+        up, down, further = p.copy(), p.copy(), p.copy()
+        up[k] += h
+        if p[k] == 0.0:  # one-sided, second order
+            further[k] += 2 * h
+            expected = (4 * value(up) - value(further) - 3 * value(p)) / (2 * h)
+        else:
+            down[k] -= h
+            expected = (value(up) - value(down)) / (2 * h)
+        assert gradient[k] == pytest.approx(expected, abs=1e-5 * scale)
 
 
 def test_bad_input(structure: Structure) -> None:
