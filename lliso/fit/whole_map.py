@@ -1,0 +1,407 @@
+"""Whole-map inversion: P of every boundary at once, from the diffusion equation on the grains.
+
+A boundary's step and the flux through it are tied to those of all its neighbours: what flows into
+a grain flows out of it, or stays. The inversion uses this. It fits the counts of all pixels by the
+quasi-steady diffusion equation (`lliso.diffusion.quasisteady`), with ln P of all boundaries, C on
+the rim of the field of view and a smooth ∂C/∂t as unknowns. Boundaries share a log-normal prior
+whose median and width the map itself tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lliso._types import FloatArray
+from lliso.diffusion.outlines import label_outlines
+from lliso.diffusion.quasisteady import QuasiSteady, pixel_matrix
+from lliso.diffusion.structures import Structure
+from lliso.diffusion.windowmesh import Outlines, WindowMesh, mesh_window, window_outlines
+from lliso.fit.lognormal_prior import LogNormalPosterior, lognormal_posterior
+from lliso.fit.map_stage import Linearised, MapStage, rate_basis, rim_basis
+from lliso.fit.rate import Clock, clocks
+from lliso.fit.table import Constants
+from lliso.fit.whole_map_table import bulk_from_exchange, whole_map_table
+from lliso.schema import LI6, LI7, X, Y, check_map, pixel_size
+from lliso.units import LENGTH, UM_PER_CM, parse_quantity
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: largest change of ln P in one iteration
+_LARGEST_STEP = 1.5
+#: the last iteration moves ln P by less than these shares of its error: typically, and at most
+_CALM, _LARGEST_CALM = 0.02, 0.25
+#: element size as a share of the mean linear intercept of the grains, and its limits in pixels
+_ELEMENT, _ELEMENT_PIXELS = 0.22, (1.5, 6.0)
+
+
+@dataclass(frozen=True, eq=False)
+class WholeMapFit:
+    """What the iterations ended with, in µm and s."""
+
+    posterior: LogNormalPosterior
+    stages: tuple[MapStage, ...]
+    last: tuple[Linearised, ...]
+    iterations: int
+    success: bool
+    mean_slopes: tuple[tuple[float, float], ...]
+    macroscopic: tuple[FloatArray, ...]
+
+
+def invert_map(
+    maps: xr.Dataset | Sequence[xr.Dataset],
+    grains: Structure | Outlines | xr.DataArray | FloatArray,
+    *,
+    d_bulk: float | str | None,
+    d_bulk_std: float | str = 0.0,
+    d_bulk_prior: tuple[float, float] | None = None,
+    delta: float | str = "0.5 nm",
+    exchange_time: float | str | Sequence[float | str | None] | None = None,
+    c_source: float | None = None,
+    c_natural: float | None = None,
+    resolution: float | str = 1.0,
+    guard: float | str | None = None,
+    element_size: float | str | None = None,
+    tau: float | None = None,
+    level: float = 0.95,
+    iterations: int = 25,
+    progress: Callable[[str], None] | None = None,
+) -> xr.Dataset:
+    r"""Estimate P = D_gb/δ of every boundary in the field of view.
+
+    Minimises the binomial minus log-likelihood of the counts under
+    :math:`-\nabla\cdot(D\nabla C) = -\partial C/\partial t` with
+    :math:`D\,\partial C/\partial n = P\,\Delta C` at boundaries and
+    :math:`\ln P \sim N(\mu, \tau^2)`, by Gauss–Newton with exact sensitivities; µ and τ maximise
+    the marginal likelihood.
+
+    Parameters
+    ----------
+    maps : xarray.Dataset or sequence of them
+        One map, or several of the same field of view at different times (common P).
+    grains : Structure, Outlines, or label image of shape (y, x)
+        The grains: labels are the grain of each pixel, negative ones mean "not known" and are
+        filled from the nearest grain.
+    d_bulk : float, str or None
+        Diffusion coefficient inside the grains in cm²/s, or a string with a unit. None: it is
+        estimated from the first map and its exchange time
+        (`lliso.fit.whole_map_table.bulk_from_exchange`); ∂C/∂t is a free smooth field then.
+    d_bulk_std : float or str
+        Its standard error; a systematic part common to all boundaries, reported as the attribute
+        ``d_bulk_relative_std``, not mixed into the intervals.
+    d_bulk_prior : tuple of float, optional
+        Where `d_bulk` is None, another estimate of it and its standard error in cm²/s.
+    delta : float or str
+        Boundary thickness δ in nm, or a string with a unit.
+    exchange_time : float or str, or one per map, optional
+        Time in s (or a string with a unit) for which the source was on when the map was taken; None
+        for a map taken after storage or where it is not known. Default: the attribute
+        ``exchange_s`` of maps without storage.
+    c_source, c_natural : float, optional
+        Fraction of ⁶Li in the source and before the exchange; default: the maps' attributes. With
+        the exchange time they tell ∂C/∂t; otherwise it is a free smooth field.
+    resolution : float or str
+        FWHM of the point spread function, µm.
+    guard : float or str, optional
+        Pixels whose centre is nearer to a boundary are left out, µm. Default: resolution plus half
+        a pixel, which makes blur and small errors of the outlines harmless.
+    element_size : float or str, optional
+        Element size, µm. Default: 0.22 of the mean linear intercept of the grains.
+    tau : float, optional
+        Standard deviation of ln P between boundaries if it is known.
+    level : float
+        Level of the intervals ``permeability_low`` and ``permeability_high``.
+    iterations : int
+        At most so many Gauss–Newton iterations.
+    progress : callable, optional
+        Called with a line of text per iteration.
+
+    Returns
+    -------
+    xarray.Dataset
+        One entry per boundary along ``boundary`` (`lliso.fit.whole_map_table.COLUMNS`), the
+        posterior covariance of ln P along ``boundary, other``, and µ, τ, χ² and the number of
+        iterations among the attributes. An inversion that does not converge has the attribute
+        ``success`` 0.
+
+    Raises
+    ------
+    ValueError
+        If a species is missing, maps differ in their grid, labels do not fit the map, or a
+        quantity is not positive or of the wrong dimension.
+
+    References
+    ----------
+    Eqs. (2), (3) of G. Hasegawa et al., J. Mater. Chem. A 12 (2024) 731.
+
+    Examples
+    --------
+    Three grains in series, 0.003/µm steep, with steps of 0.1 at their boundaries: P is
+    2.6e-8 cm²/s · 30/cm / 0.1. (Simulated, without noise.)
+
+    >>> from lliso.schema import make_map
+    >>> y, label = np.arange(45) + 0.5, np.repeat([0, 1, 2], 15)
+    >>> c = np.tile((0.7 - 0.003 * y - 0.1 * label)[:, None], 30)
+    >>> ds = make_map([1e5 * c, 1e5 * (1 - c)], ["6Li", "7Li"], x=np.arange(30) + 0.5, y=y)
+    >>> grains = np.tile(label[:, None], 30)
+    >>> table = invert_map(ds, grains, d_bulk="2.6e-8 cm^2/s", tau=0.5)
+    >>> bool(np.allclose(table["permeability"], 7.8e-6, rtol=0.02))
+    True
+    """
+    stack = _checked_maps(maps)
+    constants = Constants.parse(1.0 if d_bulk is None else d_bulk, d_bulk_std, delta, level)
+    times = clocks(stack, exchange_time, c_source, c_natural)
+    if d_bulk is None and times[0] is None:
+        raise ValueError(
+            "d_bulk needs the exchange time and the fractions of source and natural lithium to be "
+            "estimated, got none; give d_bulk, or exchange_time, c_source and c_natural"
+        )
+    outlines = map_outlines(stack[0], grains)
+    fwhm = parse_quantity(resolution, LENGTH, "resolution")
+    pixel = max(pixel_size(stack[0]))
+    kept_out = fwhm + 0.5 * pixel if guard is None else parse_quantity(guard, LENGTH, "guard")
+    if element_size is None:
+        h = _default_element(outlines, pixel)
+    else:
+        h = parse_quantity(element_size, LENGTH, "element_size")
+    mesh = mesh_window(outlines, h)
+    d = 1.0 if d_bulk is None else constants.d_bulk * UM_PER_CM**2
+    known = [None] * len(stack) if d_bulk is None else times
+    fit = fit_whole_map(stack, mesh, d, kept_out, known, tau, iterations, progress)
+    settings = {"guard_um": kept_out, "resolution_um": fwhm, "element_um": h}
+    found = None
+    if d_bulk is None and times[0] is not None:
+        found = bulk_from_exchange(fit, times[0], d_bulk_prior)
+    return whole_map_table(fit, stack, constants, settings, found)
+
+
+def _checked_maps(maps: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    stack: list[Any] = list(maps) if isinstance(maps, (list, tuple)) else [maps]
+    if not stack:
+        raise ValueError("the inversion needs at least one map, got none")
+    for ds in stack:
+        check_map(ds, needs=(LI6, LI7))
+        for name in (X, Y):
+            a, b = stack[0][name].values, ds[name].values
+            if a.shape != b.shape or not np.allclose(a, b):
+                raise ValueError(
+                    f"maps must share their grid, got different {name}; register them first"
+                )
+    return stack
+
+
+def field_of_view(ds: xr.Dataset) -> tuple[float, float, float, float]:
+    """Return the outer edges ``(x0, y0, x1, y1)`` of a map's pixels in µm."""
+    dx, dy = pixel_size(ds)
+    x, y = ds[X].values, ds[Y].values
+    return (
+        float(x[0] - dx / 2),
+        float(y[0] - dy / 2),
+        float(x[-1] + dx / 2),
+        float(y[-1] + dy / 2),
+    )
+
+
+def map_outlines(ds: xr.Dataset, grains: Structure | Outlines | Any) -> Outlines:
+    """Boundaries in a map's field of view from a structure, outlines or a label image.
+
+    Raises
+    ------
+    ValueError
+        If labels do not have the map's shape, or a structure does not cover the field of view.
+    """
+    if isinstance(grains, Outlines):
+        return grains
+    box = field_of_view(ds)
+    if isinstance(grains, Structure):
+        return window_outlines(grains, box)
+    label = np.asarray(grains)
+    shape = (ds.sizes[Y], ds.sizes[X])
+    if label.shape != shape or label.dtype.kind not in "iu":
+        raise ValueError(
+            f"labels must be whole numbers of the map's shape {shape}, got {label.dtype} of shape "
+            f"{label.shape}"
+        )
+    return label_outlines(label, box)
+
+
+def mean_intercept(outlines: Outlines) -> float:
+    """Mean linear intercept of the grains in the field of view; at most its longer side."""
+    x0, y0, x1, y1 = outlines.box
+    length, longest = float(outlines.lengths.sum()), max(x1 - x0, y1 - y0)
+    if not length:
+        return longest
+    return min(np.pi * (x1 - x0) * (y1 - y0) / (2.0 * length), longest)
+
+
+def _default_element(outlines: Outlines, pixel: float) -> float:
+    low, high = (pixel * n for n in _ELEMENT_PIXELS)
+    return float(np.clip(_ELEMENT * mean_intercept(outlines), low, high))
+
+
+def fit_whole_map(
+    stack: Sequence[xr.Dataset],
+    mesh: WindowMesh,
+    d: float,
+    guard: float,
+    times: Sequence[Clock | None],
+    tau: float | None,
+    iterations: int,
+    progress: Callable[[str], None] | None = None,
+) -> WholeMapFit:
+    """Iterate to the posterior (see `invert_map`); lengths in µm, D in µm²/s."""
+    tell = progress or _silent
+    problem = QuasiSteady(mesh, d)
+    prepared = [_stage(ds, problem, guard, clock) for ds, clock in zip(stack, times, strict=True)]
+    stages = tuple(p.stage for p in prepared)
+    start = _first_guess(prepared[0], problem)
+    m = np.full(mesh.n_boundaries, start)
+    now = [s.linearised(m) for s in stages]
+    success = False
+    number = 0
+    for number in range(1, iterations + 1):
+        posterior = _posterior(now, m, tau)
+        step = np.clip(posterior.mean - m, -_LARGEST_STEP, _LARGEST_STEP)
+        moved = np.abs(step) / np.sqrt(np.diag(posterior.covariance))
+        largest, typical = float(moved.max(initial=0.0)), float(np.sqrt(np.mean(moved**2)))
+        tell(
+            f"iteration {number}: median P {np.exp(posterior.mu) / UM_PER_CM:.3g} cm/s, "
+            f"tau {posterior.tau:.2f}, changes {typical:.2g}, at most {largest:.2g} of "
+            "their standard deviations"
+        )
+        if typical < _CALM and largest < _LARGEST_CALM:
+            success = True
+            break
+        m, now = _advance(stages, m, step, now, posterior)
+    posterior = _posterior(now, m, tau)
+    return WholeMapFit(
+        replace(posterior, mean=m) if success else posterior,
+        stages,
+        tuple(now),
+        number,
+        success,
+        tuple(p.mean_slope for p in prepared),
+        tuple(p.macroscopic for p in prepared),
+    )
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+def _posterior(now: Sequence[Linearised], m: FloatArray, tau: float | None) -> LogNormalPosterior:
+    information = np.sum([one.information for one in now], axis=0)
+    score = np.sum([one.score for one in now], axis=0) + information @ m
+    return lognormal_posterior(information, score, tau)
+
+
+def _advance(
+    stages: Sequence[MapStage],
+    m: FloatArray,
+    step: FloatArray,
+    now: Sequence[Linearised],
+    posterior: LogNormalPosterior,
+) -> tuple[FloatArray, list[Linearised]]:
+    """Go along `step`, halved as long as it makes the fit worse."""
+
+    def loss(at: FloatArray, parts: Sequence[Linearised]) -> float:
+        prior = 0.5 * float(np.sum((at - posterior.mu) ** 2)) / posterior.tau**2
+        return sum(p.loss for p in parts) + prior
+
+    before = loss(m, now)
+    there = m + step
+    parts = [s.linearised(there) for s in stages]
+    for _ in range(5):
+        if loss(there, parts) <= before + 1e-3:
+            break
+        step = 0.5 * step
+        there = m + step
+        parts = [s.linearised(there) for s in stages]
+    return there, parts
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    stage: MapStage
+    mean_slope: tuple[float, float]
+    macroscopic: FloatArray
+
+
+def _stage(ds: xr.Dataset, problem: QuasiSteady, guard: float, clock: Clock | None) -> _Prepared:
+    mesh = problem.mesh
+    light = _counts(ds, LI6)
+    total = light + _counts(ds, LI7)
+    x, y = np.meshgrid(ds[X].values, ds[Y].values)
+    points = np.column_stack([x.ravel(), y.ravel()]).astype(float)
+    matrix, part, distance = pixel_matrix(mesh, points, guard)
+    used = (distance >= guard) & (total > 0)
+    if not used.any():
+        raise ValueError(
+            f"the inversion needs pixels with counts farther than {guard:g} um from every "
+            "boundary, got none; are the grains resolved?"
+        )
+    light, total, points, part = light[used], total[used], points[used], part[used]
+    gradient = _regressed(points, light, total, None)
+    inside = _regressed(points, light, total, part)
+    steep = float(np.hypot(*gradient))
+    along = gradient / max(steep, 1e-300)
+    slope = float(np.clip(abs(inside @ along), 0.05 * steep, steep))
+    x0, y0, x1, y1 = mesh.outlines.box
+    if clock is None:
+        # enough to turn the flux right round within the field of view
+        mean, width = np.zeros(mesh.n), problem.diffusivity * slope / max(x1 - x0, y1 - y0) * 4.0
+    else:
+        count = len(mesh.part_grain)
+        with np.errstate(invalid="ignore"):
+            per_part = np.bincount(part, light, count) / np.bincount(part, total, count)
+        # a piece of grain without usable pixels takes the plane through all of them
+        plane = light.sum() / total.sum() + (mesh.points - points.mean(axis=0)) @ gradient
+        level = per_part[mesh.node_part]
+        mean = clock.rate(np.where(np.isfinite(level), level, plane))
+        width = clock.relative_std * float(np.sqrt(np.mean(mean**2)))
+    stage = MapStage(
+        problem,
+        matrix[used],
+        light,
+        total,
+        rim_basis(mesh, slope, 0.5 * mean_intercept(mesh.outlines)),
+        mean,
+        rate_basis(mesh, width),
+    )
+    return _Prepared(stage, (slope, steep), gradient)
+
+
+def _counts(ds: xr.Dataset, species: str) -> FloatArray:
+    counts = ds["counts"].sel(species=species)
+    if "frame" in counts.dims:
+        counts = counts.sum("frame")
+    return np.asarray(counts.values, dtype=float).ravel()
+
+
+def _regressed(
+    points: FloatArray, light: FloatArray, total: FloatArray, part: Any | None
+) -> FloatArray:
+    """Gradient of the fraction, common to all pieces of grain, each with its own mean."""
+    group = np.zeros(len(points), dtype=np.int64) if part is None else part
+    weight = np.bincount(group, total)
+    safe = np.maximum(weight, 1e-300)
+
+    def centred(v: FloatArray) -> FloatArray:
+        return np.asarray(v - (np.bincount(group, total * v) / safe)[group])
+
+    a = np.column_stack([centred(points[:, 0]), centred(points[:, 1])])
+    f = centred(light / total)
+    return np.asarray(np.linalg.lstsq(a.T @ (total[:, None] * a), a.T @ (total * f), rcond=None)[0])
+
+
+def _first_guess(prepared: _Prepared, problem: QuasiSteady) -> float:
+    """Return ln P that makes grains and boundaries in series as steep as the map is."""
+    outlines = problem.mesh.outlines
+    size = 4.0 / np.pi * mean_intercept(outlines)
+    slope, steep = prepared.mean_slope
+    rest = max(steep - slope, 0.05 * steep)
+    return float(np.log(problem.diffusivity * slope / (rest * size)))
