@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from lliso._types import BoolArray, FloatArray, IntArray
 from lliso.diffusion.krylov import factorised
@@ -239,13 +241,25 @@ class Response:
     def factors(self) -> Any:
         """LU factors on the free nodes."""
         n = self.problem.n_free
-        try:
-            return factorised(csc_matrix(self.matrix[:n, :n]))
-        except RuntimeError:
+        self._check_connected()
+        return factorised(csc_matrix(self.matrix[:n, :n]))
+
+    def _check_connected(self) -> None:
+        """Raise if C is not determined anywhere."""
+        m = self.problem.mesh
+        open_ = self.permeability[m.face_boundary] > 0
+        if open_.all():
+            return
+        pairs = m.node_part[m.faces[open_][:, [0, 2]]]
+        n = len(m.part_grain)
+        graph = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(n, n))
+        count, group = connected_components(graph, directed=False)
+        apart = count - len(np.unique(group[m.node_part[m.rim]]))
+        if apart:
             raise ValueError(
-                "every grain must be connected to the rim of the field of view, got grains "
-                "behind P = 0"
-            ) from None
+                f"every grain must be connected to the rim of the field of view, got {apart} "
+                "groups of grains behind P = 0"
+            )
 
     def skeleton_values(self, rim: FloatArray, load: FloatArray) -> FloatArray:
         """C on the skeleton from C on the rim and loads, each with k columns."""
@@ -341,8 +355,6 @@ def pixel_matrix(
 
 def _located(mesh: WindowMesh, points: FloatArray) -> tuple[IntArray, FloatArray]:
     """Triangle of each point and its barycentric weights."""
-    from scipy.spatial import cKDTree
-
     corners = mesh.points[mesh.triangles]
     centre = corners.mean(axis=1)
     tree = cKDTree(centre)
@@ -375,8 +387,6 @@ def _located(mesh: WindowMesh, points: FloatArray) -> tuple[IntArray, FloatArray
 
 
 def _boundary_distance(mesh: WindowMesh, points: FloatArray) -> FloatArray:
-    from scipy.spatial import cKDTree
-
     if not len(mesh.faces):
         return np.full(len(points), np.inf)
     a, b = mesh.points[mesh.faces[:, 0]], mesh.points[mesh.faces[:, 1]]

@@ -344,6 +344,14 @@ def _split(
     part_grain[part[right]] = outlines.grains[owner, 1]
     part_grain[part_grain < 0] = 0 if count == 1 else -1
     real = part[left] != part[right]  # a line that ends inside a grain parts nothing
+    sides = np.column_stack([part_grain[part[left]], part_grain[part[right]]])
+    wrong = real & (sides != outlines.grains[owner]).any(axis=1)
+    if wrong.any():
+        where = points[segments[wrong][0]].mean(axis=0)
+        raise ValueError(
+            "boundaries must enclose grains and meet only at their ends, got one between other "
+            f"grains than it says near ({where[0]:.4g}, {where[1]:.4g})"
+        )
     nodes = [
         np.searchsorted(keys, part[side][real] * n + segments[real, end])
         for side in (left, right)
