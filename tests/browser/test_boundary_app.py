@@ -437,12 +437,13 @@ def test_dark_theme(app):
     nb = app()
     nb.click(nb.on_profile(36))
     nb.click(nb.on_profile(86))
-    nb.js(
-        "await window.jupyterapp.commands.execute("
-        "'apputils:change-theme', { theme: 'JupyterLab Dark' });"
-    )
+    change = "await window.jupyterapp.commands.execute('apputils:change-theme', {{ theme: '{}' }});"
+    nb.js(change.format("JupyterLab Dark"))
     nb.wait("document.body.dataset.jpThemeLight === 'false'")
     nb.wait("document.querySelector('.lliso-app').view.ink.data === '#6cc0f0'")
     nb.wait("!document.querySelector('#jupyterlab-splash')")
     nb.page.mouse.move(5, 5)
     nb.shoot("boundary_app_dark")
+    # The server keeps the theme for whoever comes next.
+    nb.js(change.format("JupyterLab Light"))
+    nb.wait("document.body.dataset.jpThemeLight === 'true'")
