@@ -1,0 +1,153 @@
+"""How well boundaries are found: precision and recall against the threshold, place, time.
+
+    python benchmarks/detection.py FOLDER [NAME ...] [--stages 1]
+
+FOLDER holds pairs NAME.nc and NAME_truth.nc of simulated experiments: raw counts
+``counts_6Li, counts_7Li (stage, y, x)`` and, in the truth, ``label (y, x)``, ``b_g1``, ``b_g2``,
+``b_step (boundary, stage)``, ``b_x1`` ... ``b_y2``. Boundaries longer than 5 µm are judged.
+
+A true boundary counts for the recall if its true step exceeds three times the error that the local
+fit has on it with the true labels. It is found if at least half of it lies within 2 µm of found
+boundaries running within 30° of its direction. A found boundary is right if at least half of it
+lies thus along true boundaries, whatever their steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from lliso.fit.network import fit_network
+from lliso.maps.grains import boundary_network
+from lliso.maps.segment import segment_grains
+from lliso.schema import make_map
+
+LONGEST_DISTANCE = 2.0
+LARGEST_ANGLE = 30.0
+SHORTEST = 5.0
+
+
+def load(folder, name, stages):
+    """Maps and truth of one case."""
+    case = xr.load_dataset(Path(folder) / f"{name}.nc")
+    truth = xr.load_dataset(Path(folder) / f"{name}_truth.nc")
+    maps = []
+    for s in range(stages):
+        counts = [case[f"counts_{k}"].isel(stage=s).values.astype(np.int64) for k in ("6Li", "7Li")]
+        attrs = {"stage": str(case.stage.values[s]), "simulated": 1}
+        x, y = case.x.values, case.y.values
+        maps.append(make_map(np.stack(counts), ["6Li", "7Li"], x=x, y=y, attrs=attrs))
+    return maps, truth
+
+
+def true_segments(ds, truth):
+    """Ends, true step and error of the local fit of every true boundary within the map."""
+    label = xr.Dataset({"label": truth.label.astype(np.int64)}, {"x": ds.x, "y": ds.y})
+    network = boundary_network(label, source=ds)
+    table = fit_network(ds, network, d_bulk=1e-8)
+    ends = np.stack([truth.b_x1, truth.b_y1, truth.b_x2, truth.b_y2], axis=1).reshape(-1, 2, 2)
+    pairs = zip(truth.b_g1.values.tolist(), truth.b_g2.values.tolist(), strict=True)
+    number = {tuple(sorted(p)): i for i, p in enumerate(pairs)}
+    error = np.full(len(ends), np.nan)
+    pairs = zip(table.grain1.values.tolist(), table.grain2.values.tolist(), strict=True)
+    for p, std in zip(pairs, table.step_std.values, strict=True):
+        if tuple(sorted(p)) in number:
+            error[number[tuple(sorted(p))]] = std
+    middle = ends.mean(axis=1)
+    inside = (middle[:, 0] > ds.x.values[0]) & (middle[:, 0] < ds.x.values[-1])
+    inside &= (middle[:, 1] > ds.y.values[0]) & (middle[:, 1] < ds.y.values[-1])
+    return ends, np.abs(truth.b_step.isel(stage=0).values), error, inside
+
+
+def points_on(ends, spacing=0.5):
+    """Points along segments, with the segment of each and its direction."""
+    at, owner = [], []
+    for k, (a, b) in enumerate(ends):
+        n = max(2, int(np.hypot(*(b - a)) / spacing))
+        t = (np.arange(n) + 0.5) / n
+        at.append(a + t[:, None] * (b - a))
+        owner.append(np.full(n, k))
+    at, owner = np.concatenate(at), np.concatenate(owner)
+    d = (ends[:, 1] - ends[:, 0])[owner]
+    return at, owner, np.arctan2(d[:, 1], d[:, 0])
+
+
+def matched(ends, others, *, spacing=0.5):
+    """Share of each segment that runs along any of the others, and the median distance to them."""
+    at, owner, angle = points_on(ends, spacing)
+    n = np.bincount(owner, minlength=len(ends))
+    if len(others) == 0:
+        return np.zeros(len(ends)), np.full(len(ends), np.nan)
+    best = np.full(len(at), np.inf)
+    for a, b in others:
+        line = b - a
+        length = max(np.hypot(*line), 1e-9)
+        u = line / length
+        turn = np.abs((angle - np.arctan2(u[1], u[0]) + np.pi / 2) % np.pi - np.pi / 2)
+        along = (at - a) @ u
+        off = np.abs((at - a) @ np.array([-u[1], u[0]]))
+        beyond = np.maximum(np.maximum(-along, along - length), 0.0)
+        distance = np.hypot(off, beyond)
+        use = turn <= np.radians(LARGEST_ANGLE)
+        best = np.where(use & (distance < best), distance, best)
+    hit = best <= LONGEST_DISTANCE
+    share = np.bincount(owner, hit, minlength=len(ends)) / np.maximum(n, 1)
+    middle = np.array(
+        [np.median(best[(owner == k) & hit]) if share[k] > 0 else np.nan for k in range(len(ends))]
+    )
+    return share, middle
+
+
+def network_ends(network):
+    """End points of the straight boundaries of a network, shape (boundary, 2, 2)."""
+    middle = np.stack([network.x, network.y], axis=1)
+    along = np.stack([-network.ny, network.nx], axis=1) * 0.5 * network.length.values[:, None]
+    return np.stack([middle - along, middle + along], axis=1)
+
+
+def score(network, ds, truth, thresholds):
+    """Rows (threshold, precision, recall, median distance in µm, found, true)."""
+    ends, step, error, inside = true_segments(ds, truth)
+    length = np.hypot(*(ends[:, 1] - ends[:, 0]).T)
+    wanted = inside & (length > SHORTEST) & (step > 3 * error)
+    found = network_ends(network)
+    long = network.length.values > SHORTEST
+    share, distance = matched(found, ends)
+    rows = []
+    for threshold in thresholds:
+        taken = network.probability.values >= threshold
+        judged = taken & long
+        right = share[judged] >= 0.5
+        recall = matched(ends[wanted], found[taken])[0] >= 0.5
+        place = np.nanmedian(distance[judged][right]) if right.any() else np.nan
+        precision = right.mean() if judged.any() else np.nan
+        rows.append((threshold, precision, recall.mean(), place, judged.sum(), wanted.sum()))
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--stages", type=int, default=1)
+    args = parser.parse_args()
+    names = args.names or sorted(
+        p.stem.removesuffix("_truth") for p in Path(args.folder).glob("*_truth.nc")
+    )
+    for name in names:
+        maps, truth = load(args.folder, name, args.stages)
+        start = time.perf_counter()
+        network = boundary_network(segment_grains(maps))
+        taken = time.perf_counter() - start
+        print(f"{name}: {network.sizes['boundary']} boundaries in {taken:.1f} s")
+        print("  probability  precision  recall  place/um  found  true")
+        for row in score(network, maps[0], truth, (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.97)):
+            print("  {:11.2f}  {:9.3f}  {:6.3f}  {:8.2f}  {:5d}  {:4d}".format(*row))
+
+
+if __name__ == "__main__":
+    main()
