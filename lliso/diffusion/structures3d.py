@@ -17,8 +17,9 @@ def laguerre_labels(
     rng: np.random.Generator,
     *,
     rounds: int = 8,
+    prismatic: bool = False,
 ) -> IntArray:
-    """Laguerre grains as voxels.
+    """Laguerre grains as voxels, equiaxed or columnar.
 
     Parameters
     ----------
@@ -27,10 +28,13 @@ def laguerre_labels(
     spacing : float
         Size of a voxel.
     mean, spread : float
-        Mean and standard deviation of the diameter of the ball of a grain's volume, by number.
+        Mean and standard deviation of the diameter of the ball of a grain's volume (of the disc of
+        its area if prismatic), by number.
     rng : numpy.random.Generator
     rounds : int
         Rounds in which sites move to their grain's centre and weights are set to its volume.
+    prismatic : bool
+        Columns along z with the same cross section at every depth.
 
     Returns
     -------
@@ -52,27 +56,46 @@ def laguerre_labels(
         raise ValueError(
             f"spacing, mean and spread must be positive, got {spacing:g}, {mean:g}, {spread:g}"
         )
+    if prismatic:
+        layer = _packed(shape[1:], spacing, mean, spread, rng, rounds)
+        return np.repeat(layer[None], shape[0], axis=0)
+    return _packed(shape, spacing, mean, spread, rng, rounds)
+
+
+def _packed(
+    shape: tuple[int, ...],
+    spacing: float,
+    mean: float,
+    spread: float,
+    rng: np.random.Generator,
+    rounds: int,
+) -> IntArray:
+    """Grains in two or three dimensions, from discs or balls of the sizes drawn."""
+    dim = len(shape)
+    ball, root = (np.pi, np.sqrt) if dim == 2 else (4.0 / 3.0 * np.pi, np.cbrt)
     size = np.array(shape) * spacing
-    third_moment = mean**3 * (1.0 + (spread / mean) ** 2) ** 3
-    n = int(np.prod(size) / (np.pi / 6.0 * third_moment))
+    moment = mean**dim * (1.0 + (spread / mean) ** 2) ** (dim * (dim - 1) // 2)
+    n = int(np.prod(size) / (ball / 2**dim * moment))
     if n < 2:
         raise ValueError(f"box must hold at least 2 grains, got room for {n}; enlarge the box")
-    volume = np.pi / 6.0 * lognormal_diameters(n, mean, spread, rng) ** 3
+    volume = ball / 2**dim * lognormal_diameters(n, mean, spread, rng) ** dim
     volume *= np.prod(size) / volume.sum()
     voxels: FloatArray = np.asarray(
-        (np.indices(shape).reshape(3, -1).T + 0.5) * spacing, dtype=np.float64
+        (np.indices(shape).reshape(dim, -1).T + 0.5) * spacing, dtype=np.float64
     )
-    sites = rng.random((n, 3)) * size
-    radius = np.cbrt(volume / (4.0 / 3.0 * np.pi))
+    sites = rng.random((n, dim)) * size
+    radius = root(volume / ball)
     weights: FloatArray = np.asarray(radius**2, dtype=np.float64)
     label = _assign(voxels, sites, weights)
     for _ in range(rounds):
         count = np.bincount(label, minlength=n)
         held = count > 0
-        centre = np.stack([np.bincount(label, voxels[:, k], minlength=n) for k in range(3)], axis=1)
+        centre = np.stack(
+            [np.bincount(label, voxels[:, k], minlength=n) for k in range(dim)], axis=1
+        )
         sites[held] += 0.7 * (centre[held] / count[held, None] - sites[held])
         # a grain too small gets more weight: d(volume) ~ surface · d(radius)
-        now = np.cbrt(count * spacing**3 / (4.0 / 3.0 * np.pi))
+        now = root(count * spacing**dim / ball)
         weights = weights + 1.2 * radius * (radius - now)
         label = _assign(voxels, sites, weights)
     return np.asarray(np.unique(label, return_inverse=True)[1].reshape(shape))

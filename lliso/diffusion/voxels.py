@@ -119,6 +119,15 @@ class VoxelProblem:
         """By what the faces of each pair are more than the boundary itself (1: not corrected)."""
         return self._pairing[2]
 
+    @property
+    def face_positions(self) -> tuple[FloatArray, IntArray]:
+        """Middle of every face between grains, in pixels from the array's corner, and its pair."""
+        a, b, _ = self._faces
+        pair = self._pairing[1]
+        use = pair >= 0
+        ends = [np.stack(np.unravel_index(k[use], self.labels.shape), axis=1) for k in (a, b)]
+        return np.asarray(0.5 * (ends[0] + ends[1]) + 0.5, dtype=np.float64), pair[use]
+
     @cached_property
     def pair_vectors(self) -> FloatArray:
         """Vector area of each pair's boundary, from the lower label to the higher one.
@@ -249,6 +258,7 @@ def voxel_steady_state(
     held : bool array, of the shape of the labels
         E.g. the first and last layer; the free surface is simply not held.
     values : float or array, of the shape of the labels
+        C in the pixels held; in the others, where the iteration starts.
     rate : float or array, of the shape of the labels
         ∂C/∂t; 0 for a steady state. In a slowly changing profile it is known from the means.
     tolerance : float
@@ -282,7 +292,8 @@ def voxel_steady_state(
     inner = csr_matrix(k[:, free])
     right = -(k[:, fixed] @ field[fixed]) - float(np.prod(problem.spacing)) * change
     precondition = _two_level(inner, problem.labels.ravel()[free])
-    solved, failed = cg(inner, right, rtol=tolerance, maxiter=3000, M=precondition)
+    guess = np.broadcast_to(np.asarray(values, float), held.shape).ravel()[free]
+    solved, failed = cg(inner, right, x0=guess, rtol=tolerance, maxiter=3000, M=precondition)
     if failed:
         raise ValueError(
             "the steady state must converge, got no convergence in 3000 iterations; "

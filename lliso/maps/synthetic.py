@@ -29,6 +29,7 @@ from lliso.maps.synthetic_parameters import (
 from lliso.maps.synthetic_render import Scene, scene
 from lliso.maps.synthetic_solution import (
     Solution,
+    Solved,
     cooled,
     draw_structure,
     silent,
@@ -62,7 +63,7 @@ def simulate_maps(
     *,
     artefacts: Artefacts | None = None,
     cooling: Cooling | None = None,
-    solution: Solution | None = None,
+    solution: Solved | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[tuple[xr.Dataset, ...], xr.Dataset]:
     """Simulate one map per stage, and the truth behind them.
@@ -77,8 +78,10 @@ def simulate_maps(
         What the detector and the drift do; without, counts are Poisson of the true intensity.
     cooling : Cooling, optional
         Diffusion at the imaging temperature; without, none.
-    solution : Solution, optional
-        `solve_specimen` of the same specimen and seed, to measure it again in another way.
+    solution : Solution or LabelSolution, optional
+        `solve_specimen` of the same specimen and seed, to measure it again in another way; or
+        another specimen of it, see `lliso.maps.synthetic_labels` (a segmented micrograph, a
+        surface with inclined boundaries).
     progress : callable, optional
         Called with a line of text before each part.
 
@@ -137,7 +140,7 @@ def _axes(specimen: Specimen, instrument: Instrument) -> tuple[FloatArray, Float
 
 def _map(
     counts: IntArray,
-    solution: Solution,
+    solution: Solved,
     instrument: Instrument,
     stage: str,
     text: str,
@@ -153,7 +156,7 @@ def _map(
 
 
 def _attributes(
-    solution: Solution, instrument: Instrument, stage: str, text: str
+    solution: Solved, instrument: Instrument, stage: str, text: str
 ) -> dict[str, str | int | float]:
     specimen = solution.specimen
     return {
@@ -177,7 +180,7 @@ def _attributes(
 
 
 def _truth(
-    solution: Solution,
+    solution: Solved,
     under_beam: Scene,
     imaged: tuple[FloatArray, ...],
     text: str,

@@ -10,11 +10,10 @@ from scipy.ndimage import gaussian_filter
 
 from lliso import schema
 from lliso._types import FloatArray
-from lliso.diffusion.mesh import sampling_matrix
 from lliso.maps.synthetic_detector import mass_effects
 from lliso.maps.synthetic_parameters import Artefacts
 from lliso.maps.synthetic_render import boundary_distance
-from lliso.maps.synthetic_solution import Solution, stream
+from lliso.maps.synthetic_solution import Solved, stream
 from lliso.units import LENGTH, parse_quantity
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def simulate_references(
 
 
 def simulate_micrograph(
-    solution: Solution,
+    solution: Solved,
     *,
     pixel: float | str = 0.6,
     rotation: float = 1.4,
@@ -111,7 +110,7 @@ def simulate_micrograph(
 
     Parameters
     ----------
-    solution : Solution
+    solution : Solved
     pixel : float
         Pixel size, µm.
     rotation : float
@@ -174,7 +173,7 @@ def simulate_micrograph(
 
 
 def _own_axes(
-    solution: Solution, turn: FloatArray, shift: FloatArray, pixel: float
+    solution: Solved, turn: FloatArray, shift: FloatArray, pixel: float
 ) -> tuple[FloatArray, FloatArray]:
     """Axes of a grid that covers the map's field of view in the micrograph's own frame."""
     x0, y0, x1, y1 = solution.specimen.window
@@ -186,7 +185,7 @@ def _own_axes(
 
 
 def _grey(
-    solution: Solution,
+    solution: Solved,
     u: FloatArray,
     v: FloatArray,
     turn: FloatArray,
@@ -202,12 +201,12 @@ def _grey(
     h = 0.5 * pixel
     gx = np.arange(x.min() - h, x.max() + 2 * h, h)
     gy = np.arange(y.min() - h, y.max() + 2 * h, h)
-    _, grain = sampling_matrix(solution.mesh, gx, gy)
+    _, grain = solution.sample(gx, gy)
     far = boundary_distance(grain, (h, h))
     i, j = np.rint((x - gx[0]) / h).astype(int), np.rint((y - gy[0]) / h).astype(int)
     rng = stream(solution.seed, "micrograph")
-    tone = 150.0 + 12.0 * rng.standard_normal(solution.structure.n_grains)
-    depth = 70.0 * np.exp(0.4 * rng.standard_normal(solution.structure.n_grains))
+    tone = 150.0 + 12.0 * rng.standard_normal(len(solution.grain_areas))
+    depth = 70.0 * np.exp(0.4 * rng.standard_normal(len(solution.grain_areas)))
     g = grain[j, i]
     light = gaussian_filter(rng.standard_normal(uu.shape), 60.0 / pixel, mode="wrap")
     light = 10.0 * (light - light.mean()) / max(float(light.std()), 1e-12)

@@ -9,9 +9,8 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter, shift
 
 from lliso._types import FloatArray, IntArray
-from lliso.diffusion.mesh import sampling_matrix
 from lliso.maps.synthetic_parameters import Artefacts, Instrument
-from lliso.maps.synthetic_solution import Solution, stream
+from lliso.maps.synthetic_solution import Solved, stream
 
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 #: points per pixel and direction at which the field is sampled before blurring
@@ -67,7 +66,7 @@ class Scene:
 
 
 def scene(
-    solution: Solution,
+    solution: Solved,
     instrument: Instrument,
     fields: Sequence[FloatArray],
     artefacts: Artefacts | None = None,
@@ -85,7 +84,7 @@ def scene(
     reach = 0.0 if artefacts is None else artefacts.reach
     margin = _MARGIN + int(np.ceil(reach / min(pitch)))
     fx, fy = _fine_axis(x0, pitch[0], nx, margin), _fine_axis(y0, pitch[1], ny, margin)
-    matrix, grain = sampling_matrix(solution.mesh, fx, fy)
+    matrix, grain = solution.sample(fx, fy)
     rate = _relative_yield(solution, instrument, grain, pitch)
     if artefacts is not None and artefacts.groove_depth > 0:
         rate = rate * _grooves(grain, artefacts, pitch)
@@ -105,9 +104,9 @@ def _binned(fine: FloatArray) -> FloatArray:
 
 
 def _relative_yield(
-    solution: Solution, instrument: Instrument, grain: IntArray, pitch: tuple[float, float]
+    solution: Solved, instrument: Instrument, grain: IntArray, pitch: tuple[float, float]
 ) -> FloatArray:
-    normal = stream(solution.seed, "yield").standard_normal(solution.structure.n_grains)
+    normal = stream(solution.seed, "yield").standard_normal(len(solution.grain_areas))
     rate = np.exp(instrument.yield_spread * normal)[grain]
     if instrument.topography > 0:
         noise = stream(solution.seed, "topography").standard_normal(grain.shape)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from lliso._types import FloatArray
-from lliso.diffusion.mesh import Mesh, graded_size, triangulate
+from lliso._types import FloatArray, IntArray
+from lliso.diffusion.mesh import Mesh, graded_size, sampling_matrix, triangulate
 from lliso.diffusion.polycrystal import Polycrystal, Stage, run_stage, run_stages
 from lliso.diffusion.splitting import split_at
 from lliso.diffusion.structures import Structure, laguerre_structure, lognormal_permeability
 from lliso.maps.synthetic_parameters import Cooling, Specimen
 from lliso.units import UM_PER_CM
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 #: independent random streams of one seed, so that a new effect does not change the others
 _STREAM = {
@@ -32,6 +37,71 @@ _STREAM = {
 
 
 @dataclass(frozen=True, eq=False)
+class Boundaries:
+    """Boundaries of a solved specimen: lengths in µm, P in µm/s.
+
+    `segments` (boundary, 2, 2) are the end points, `normals` point from the first to the second
+    of `grains`; `sin_dip` is the sine of the angle between boundary and surface, where it is known.
+    """
+
+    segments: FloatArray
+    normals: FloatArray
+    lengths: FloatArray
+    grains: IntArray
+    permeability: FloatArray
+    sin_dip: FloatArray | None = None
+
+
+class Solved(Protocol):
+    """What a map can be simulated from: C in a specimen at the end of every stage."""
+
+    @property
+    def specimen(self) -> Specimen:
+        """What was solved."""
+
+    @property
+    def seed(self) -> int:
+        """Its seed."""
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages."""
+
+    @property
+    def fields(self) -> tuple[FloatArray, ...]:
+        """C per stage, on the solution's own unknowns."""
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """``(x0, y0, x1, y1)`` of the part that was solved, µm."""
+
+    @property
+    def grain_areas(self) -> FloatArray:
+        """Area of every grain, µm²."""
+
+    @property
+    def grain_diffusivity(self) -> FloatArray:
+        """D of every grain, µm²/s."""
+
+    @property
+    def mean_intercept(self) -> float:
+        """Mean length of random lines within a grain, µm."""
+
+    @property
+    def boundaries(self) -> Boundaries:
+        """All boundaries."""
+
+    def sample(self, x: FloatArray, y: FloatArray) -> tuple[csr_matrix, IntArray]:
+        """Matrix from a field to the points of a grid (µm), and the grain of each, (y, x)."""
+
+    def steps_and_slopes(self, field: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean step of each boundary (b,), and the slope (1/µm) on both its sides (b, 2)."""
+
+    def cooled(self, stage: Stage) -> tuple[FloatArray, ...]:
+        """Fields after a further stage, one from the end of each."""
+
+
+@dataclass(frozen=True, eq=False)
 class Solution:
     """A specimen solved: the grains and C on the mesh at the end of every stage."""
 
@@ -46,6 +116,64 @@ class Solution:
     def mesh(self) -> Mesh:
         """The mesh."""
         return self.problem.mesh
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """The whole specimen."""
+        return self.specimen.box
+
+    @property
+    def grain_areas(self) -> FloatArray:
+        """Area of every grain, µm²."""
+        return self.structure.areas
+
+    @property
+    def grain_diffusivity(self) -> FloatArray:
+        """D of every grain, µm²/s."""
+        return self.structure.diffusivity
+
+    @property
+    def mean_intercept(self) -> float:
+        """Mean length of random lines within a grain, µm."""
+        return self.structure.mean_intercept()
+
+    @cached_property
+    def boundaries(self) -> Boundaries:
+        """The boundaries as drawn, before the liquid level cut grains."""
+        s = self.structure
+        return Boundaries(s.segments, s.normals, s.lengths, s.grains, s.permeability)
+
+    def sample(self, x: FloatArray, y: FloatArray) -> tuple[csr_matrix, IntArray]:
+        """Matrix from a field to the points of a grid (µm), and the grain of each, (y, x)."""
+        return sampling_matrix(self.mesh, x, y)
+
+    @cached_property
+    def _drawn(self) -> IntArray:
+        """Boundary of the solved structure for each drawn one, -1 if the level cuts it.
+
+        The solved structure has grains cut at the liquid level; its boundaries are matched to
+        those of the drawn one by their middles.
+        """
+        cut = self.mesh.structure.segments.mean(axis=1)
+        index = {_key(p): k for k, p in enumerate(cut)}
+        drawn = self.structure.segments.mean(axis=1)
+        return np.array([index.get(_key(p), -1) for p in drawn], dtype=np.int64)
+
+    def steps_and_slopes(self, field: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean step of each boundary (b,), and the slope (1/µm) on both its sides (b, 2)."""
+        k = self._drawn
+        steps, slopes = self.problem.steps(field)[k], self.problem.slopes(field)[k]
+        # a boundary that the liquid level itself cuts has no counterpart, and no single step
+        steps[k < 0], slopes[k < 0] = np.nan, np.nan
+        return steps, slopes
+
+    def cooled(self, stage: Stage) -> tuple[FloatArray, ...]:
+        """Fields after a further stage, one from the end of each."""
+        return tuple(run_stage(self.problem, stage, f).field for f in self.fields)
+
+
+def _key(point: FloatArray) -> tuple[int, int]:
+    return round(float(point[0]) * 1e5), round(float(point[1]) * 1e5)
 
 
 def stream(seed: int, name: str, number: int = 0) -> np.random.Generator:
@@ -112,19 +240,31 @@ def solve_specimen(
         (x0 - pixel, y0 - pixel, x1 + pixel, y1 + pixel), specimen.mesh_fine, specimen.mesh_coarse
     )
     problem = Polycrystal(triangulate(split_at(structure, 0.0), size))
-    stages = [Stage(specimen.exchange, source=specimen.c_source)]
-    names = [_duration(specimen.exchange)]
-    if specimen.storage > 0:
-        stages.append(Stage(specimen.storage))
-        names.append(f"{names[0]} + {_duration(specimen.storage)}")
     solved = run_stages(
         problem,
-        stages,
+        stages_of(specimen),
         initial=specimen.c_natural,
         source=problem.mesh.points[:, 1] <= 1e-9,
         progress=tell,
     )
-    return Solution(specimen, seed, structure, problem, tuple(names), tuple(solved))
+    return Solution(specimen, seed, structure, problem, stage_names(specimen), tuple(solved))
+
+
+def stages_of(specimen: Specimen) -> list[Stage]:
+    """Exchange, and storage if there is any."""
+    stages = [Stage(specimen.exchange, source=specimen.c_source)]
+    return [*stages, Stage(specimen.storage)] if specimen.storage > 0 else stages
+
+
+def stage_names(specimen: Specimen) -> tuple[str, ...]:
+    """Names of the stages.
+
+    >>> stage_names(Specimen())
+    ('59 h', '59 h + 16 d')
+    """
+    first = _duration(specimen.exchange)
+    both = (first, f"{first} + {_duration(specimen.storage)}")
+    return both if specimen.storage > 0 else (first,)
 
 
 def silent(_: str) -> None:
@@ -143,7 +283,7 @@ def _duration(seconds: float) -> str:
     return f"{hours:.6g} h" if hours >= 1 else f"{seconds:.6g} s"
 
 
-def cooled(solution: Solution, cooling: Cooling) -> tuple[FloatArray, ...]:
+def cooled(solution: Solved, cooling: Cooling) -> tuple[FloatArray, ...]:
     """C after the time at the imaging temperature, one field per stage.
 
     Diffusion inside the grains goes on in the cold, more than across the boundaries if its
@@ -154,4 +294,4 @@ def cooled(solution: Solution, cooling: Cooling) -> tuple[FloatArray, ...]:
         bulk_factor=cooling.factor(cooling.bulk_energy),
         boundary_factor=cooling.factor(cooling.boundary_energy),
     )
-    return tuple(run_stage(solution.problem, stage, f).field for f in solution.fields)
+    return solution.cooled(stage)

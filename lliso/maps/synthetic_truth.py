@@ -10,22 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lliso._types import BoolArray, FloatArray
-from lliso.diffusion.mesh import sampling_matrix
-from lliso.diffusion.structures import Structure
 from lliso.units import UM_PER_CM
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from lliso.maps.synthetic_render import Scene
-    from lliso.maps.synthetic_solution import Solution
+    from lliso.maps.synthetic_solution import Solved
 
 #: boundaries are listed as far as this beyond the field of view, µm
 _RIM = 20.0
 
 
 def truth_dataset(
-    solution: Solution,
+    solution: Solved,
     under_beam: Scene,
     x: FloatArray,
     y: FloatArray,
@@ -39,14 +37,15 @@ def truth_dataset(
     """
     import xarray as xr
 
-    structure = solution.structure
-    near = _near(structure, solution.specimen.window)
-    segments = structure.segments[near]
+    edges = solution.boundaries
+    near = _near(edges.segments, solution.specimen.window)
+    segments = edges.segments[near]
     step, slope = _steps_and_slopes(solution, solution.fields, near)
     stages = range(len(solution.stages))
     fraction = np.stack([under_beam.pixels(c) for c in under_beam.fraction])
     intensity = np.stack([under_beam.intensity(k) for k in stages])
     blurred = intensity[:, 0] / intensity.sum(axis=1)
+    grain_d = solution.grain_diffusivity / UM_PER_CM**2
     rate, label = under_beam.pixels(under_beam.rate), under_beam.label
     macro_y, macro = _macroscopic(solution)
     b, st = "boundary", "stage"
@@ -59,22 +58,24 @@ def truth_dataset(
         "y0": var(b, segments[:, 0, 1], "um", "end point"),
         "x1": var(b, segments[:, 1, 0], "um", "end point"),
         "y1": var(b, segments[:, 1, 1], "um", "end point"),
-        "nx": var(b, structure.normals[near, 0], "1", "unit normal, from grain1 to grain2"),
-        "ny": var(b, structure.normals[near, 1], "1", "unit normal, away from the source"),
-        "length": var(b, structure.lengths[near], "um", "length of the boundary"),
-        "grain1": var(b, structure.grains[near, 0].astype(np.uint16), "1", "grain"),
-        "grain2": var(b, structure.grains[near, 1].astype(np.uint16), "1", "grain"),
-        "permeability": var(b, structure.permeability[near] / UM_PER_CM, "cm/s", "P = D_gb/delta"),
+        "nx": var(b, edges.normals[near, 0], "1", "unit normal, from grain1 to grain2"),
+        "ny": var(b, edges.normals[near, 1], "1", "unit normal, away from the source"),
+        "length": var(b, edges.lengths[near], "um", "length of the boundary"),
+        "grain1": var(b, edges.grains[near, 0].astype(np.uint16), "1", "grain"),
+        "grain2": var(b, edges.grains[near, 1].astype(np.uint16), "1", "grain"),
+        "permeability": var(b, edges.permeability[near] / UM_PER_CM, "cm/s", "P = D_gb/delta"),
         "step": var((st, b), step, "1", "mean C in grain2 minus grain1 along the boundary"),
         "slope": var((st, b, "side"), slope, "1/cm", "mean dC/dn at the boundary, per side"),
         "fraction": var((st, "y", "x"), fraction, "1", "mean C of the pixel"),
         "fraction_blurred": var((st, "y", "x"), blurred, "1", "C as the beam sees it"),
         "relative_yield": var(("y", "x"), rate, "1", "yield and topography, mean 1"),
         "label": var(("y", "x"), label.astype(np.uint16), "1", "grain at the pixel's centre"),
-        "grain_area": var("grain", structure.areas, "um2", "area of the grain"),
-        "grain_d": var("grain", structure.diffusivity / UM_PER_CM**2, "cm2/s", "D in the grain"),
+        "grain_area": var("grain", solution.grain_areas, "um2", "area of the grain"),
+        "grain_d": var("grain", grain_d, "cm2/s", "D in the grain"),
         "macro_fraction": var((st, "macro_y"), macro, "1", "C averaged over x"),
     }
+    if edges.sin_dip is not None:
+        data["sin_dip"] = var(b, edges.sin_dip[near], "1", "sine of the dip below the surface")
     if imaged is not None:
         cold, _ = _steps_and_slopes(solution, imaged, near)
         data["step_imaged"] = var((st, b), cold, "1", "step after diffusion in the cold")
@@ -87,13 +88,13 @@ def truth_dataset(
             "y": ("y", y, {"units": "um"}),
             "macro_y": ("macro_y", macro_y, {"units": "um"}),
         },
-        attrs={**attrs, "mean_intercept_um": structure.mean_intercept()},
+        attrs={**attrs, "mean_intercept_um": solution.mean_intercept},
     )
 
 
-def _near(structure: Structure, window: tuple[float, float, float, float]) -> BoolArray:
+def _near(segments: FloatArray, window: tuple[float, float, float, float]) -> BoolArray:
     x0, y0, x1, y1 = window
-    low, high = structure.segments.min(axis=1), structure.segments.max(axis=1)
+    low, high = segments.min(axis=1), segments.max(axis=1)
     return np.asarray(
         (high[:, 0] > x0 - _RIM)
         & (low[:, 0] < x1 + _RIM)
@@ -103,36 +104,22 @@ def _near(structure: Structure, window: tuple[float, float, float, float]) -> Bo
 
 
 def _steps_and_slopes(
-    solution: Solution, fields: Sequence[FloatArray], near: BoolArray
+    solution: Solved, fields: Sequence[FloatArray], near: BoolArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Step per stage and boundary, and slope (1/cm) also per side.
-
-    The solved structure has grains cut at the liquid level; its boundaries are matched to those
-    of the drawn one by their end points.
-    """
-    drawn, cut = solution.structure, solution.mesh.structure
-    index = {_key(p): k for k, p in enumerate(cut.segments.mean(axis=1))}
-    match = [index.get(_key(p), -1) for p in drawn.segments[near].mean(axis=1)]
-    k = np.array(match, dtype=np.int64)
-    steps = np.stack([solution.problem.steps(f)[k] for f in fields])
-    slopes = np.stack([solution.problem.slopes(f)[k] for f in fields])
-    # a boundary that the liquid level itself cuts has no counterpart, and no single step
-    steps[:, k < 0], slopes[:, k < 0] = np.nan, np.nan
+    """Step per stage and boundary, and slope (1/cm) also per side."""
+    both = [solution.steps_and_slopes(f) for f in fields]
+    steps, slopes = np.stack([b[0][near] for b in both]), np.stack([b[1][near] for b in both])
     return steps, slopes * UM_PER_CM
 
 
-def _key(point: FloatArray) -> tuple[int, int]:
-    return round(float(point[0]) * 1e5), round(float(point[1]) * 1e5)
-
-
-def _macroscopic(solution: Solution, pitch: float = 10.0) -> tuple[FloatArray, FloatArray]:
+def _macroscopic(solution: Solved, pitch: float = 10.0) -> tuple[FloatArray, FloatArray]:
     """C averaged over the width, along y."""
-    x0, y0, x1, y1 = solution.specimen.box
+    x0, y0, x1, y1 = solution.extent
     n = max(int((y1 - y0) / pitch), 2)
     y = y0 + (np.arange(n) + 0.5) * (y1 - y0) / n
     m = max(int((x1 - x0) / 2.0), 2)
     x = x0 + (np.arange(m) + 0.5) * (x1 - x0) / m
-    matrix, _ = sampling_matrix(solution.mesh, x, y)
+    matrix, _ = solution.sample(x, y)
     profile = [(matrix @ f).reshape(n, m).mean(axis=1) for f in solution.fields]
     return y, np.stack(profile)
 
