@@ -166,3 +166,37 @@ def test_a_patch_that_is_too_short_says_so():
     fraction, n = field(0.0)
     with pytest.raises(ValueError, match="window of boundary '1' must leave at least 3 slices"):
         fit_patch(image(fraction), geometry(n, reach_before=4.0), refine=False)
+
+
+def test_it_agrees_with_lmfit(rng):
+    """The closed form and a least-squares search on the same pixels: to 1e-5 σ."""
+    import lmfit
+
+    from lliso.diffusion.steps import boundary_terms
+    from lliso.fit.patch import patch_pixels
+    from lliso.fit.window import guard_length
+
+    fraction, n = field(9.0, before=2e-6, after=-2e-6, along=3e-5)
+    light = rng.binomial(2000, fraction).astype(float)
+    noisy = PatchImage(light, np.full(light.shape, 2000.0), X, Y, 0.977)
+    fit = fit_patch(noisy, geometry(n), mean_slope=1.1e-4, refine=False)
+    pixels = patch_pixels(noisy, geometry(n), guard_length(0.977, 1.0), None)
+    terms = np.column_stack([boundary_terms(pixels.nu), pixels.tau])
+    names = ["level", "step", "slope", "curvature_before", "curvature_after", "along"]
+    found = np.array([*(fit.parameters[k] for k in names[:5]), fit.along])
+    fitted = terms @ found
+    weight = np.sqrt(pixels.total / (fitted * (1 - fitted)))
+    # The search needs parameters of one size; what is compared is in units of the error.
+    size = np.sqrt(np.diag(np.linalg.inv(fit.information + np.diag(fit.prior_precision))))
+
+    def residual(params):
+        value = np.array([params[k].value for k in names]) * size
+        data = (terms @ value - pixels.light / pixels.total) * weight
+        return np.concatenate([data, value[3:5] * np.sqrt(fit.prior_precision[3:5])])
+
+    params = lmfit.create_params(**dict(zip(names, found / size + 0.5, strict=True)))
+    result = lmfit.minimize(residual, params, scale_covar=False, ftol=1e-13, xtol=1e-13)
+    searched = np.array([result.params[k].value for k in names])
+    np.testing.assert_allclose(searched, found / size, atol=1e-5)
+    errors = np.array([result.params[k].stderr for k in names])
+    np.testing.assert_allclose(errors, 1.0, rtol=1e-4)
