@@ -14,10 +14,12 @@ from lliso.__about__ import __version__
 _PUBLIC = {
     "BoundaryPick": "lliso.maps.picks",
     "FormatError": "lliso.errors",
+    "Instrument": "lliso.maps.synthetic",
     "LineCut": "lliso.maps.cuts",
     "LlisoWarning": "lliso.errors",
     "Picks": "lliso.maps.picks",
     "PicksMismatch": "lliso.errors",
+    "Specimen": "lliso.maps.synthetic",
     "bin_pixels": "lliso.maps.fraction",
     "fit_boundaries": "lliso.fit.boundaries",
     "fraction_interval": "lliso.maps.fraction",
@@ -28,6 +30,7 @@ _PUBLIC = {
     "read_map": "lliso.io",
     "readable_table": "lliso.fit.words",
     "table_frame": "lliso.fit.table",
+    "simulate_maps": "lliso.maps.synthetic",
     "true_permeability": "lliso.maps.truth",
     "write_map": "lliso.io",
 }

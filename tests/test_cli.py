@@ -95,7 +95,10 @@ def test_the_papers_way_is_there_for_comparison(files, tmp_path, capsys):
         (("--d-bulk", "2.6e-8 cm/s"), "d_bulk must have a unit like cm"),
         (("--d-bulk", "fast"), "d_bulk must be a quantity such as '2.6e-8 cm"),
         (("--delta", "0 nm"), "delta must be positive, got 0 nm"),
-        (("--method", "best"), "--method must be one of patch, profile, two_grains, paper2024, got best"),
+        (
+            ("--method", "best"),
+            "--method must be one of patch, profile, two_grains, paper2024, got best",
+        ),
         (("--picks", "nowhere.json"), "nowhere.json"),
         (("--fov", "1", "2", "3"), "--fov must be one or two lengths in um, got 3"),
     ],
@@ -157,3 +160,106 @@ def test_warnings_reach_the_person(files, tmp_path, capsys):
     shown = capsys.readouterr()
     assert "warning: the window of boundary '2' must leave at least 3 slices" in shown.err
     assert "no fit" in shown.out
+
+
+SMALL = [
+    *("--box", "-20", "-60", "60", "160", "--window", "0", "20", "40", "60"),
+    *("--pixels", "40", "40", "--mesh-fine", "4 um", "--mesh-coarse", "8 um"),
+]
+
+
+def test_simulate_writes_what_the_library_computes(tmp_path, capsys):
+    options = ["--seed", "3", "--grain-mean", "12 um", "--storage", "10 d", "--counts", "500"]
+    assert main(["simulate", "-o", str(tmp_path), *SMALL, *options, "--micrograph"]) == 0
+    shown = capsys.readouterr().out
+    assert "59 h + 10 d, simulated" in shown
+    specimen = lliso.Specimen(
+        grain_mean=12.0,
+        storage="10 d",
+        box=(-20, -60, 60, 160),
+        window=(0, 20, 40, 60),
+        mesh_fine=4.0,
+        mesh_coarse=8.0,
+    )
+    instrument = lliso.Instrument(counts=500, pixels=(40, 40))
+    maps, truth = lliso.simulate_maps(specimen, instrument, seed=3)
+    for ds, name in zip(maps, ("simulated_59h.nc", "simulated_59h_10d.nc"), strict=True):
+        stored = lliso.read_map(tmp_path / name)
+        xr.testing.assert_equal(stored.counts, ds.counts)
+        assert stored.attrs["map_id"] == ds.attrs["map_id"]
+        assert (tmp_path / name).read_bytes().rstrip().split()[-2] == b"crc32"
+        assert str(tmp_path / name) in shown
+    with xr.open_dataset(tmp_path / "simulated_truth.nc", engine="h5netcdf") as stored:
+        np.testing.assert_allclose(stored["permeability"], truth["permeability"], rtol=1e-6)
+    with xr.open_dataset(tmp_path / "simulated_micrograph.nc", engine="h5netcdf") as stored:
+        assert stored["image"].dtype == np.uint8
+
+
+def test_simulate_without_options_is_the_experiment_of_the_samples():
+    """The defaults are written down once, in the values themselves."""
+    from lliso.cli import _given, _parser
+    from lliso.maps.synthetic import Instrument, Specimen
+
+    args = _parser().parse_args(["simulate", "-o", "x"])
+    assert Specimen(**_given(args, "Specimen")) == Specimen()
+    assert Instrument(**_given(args, "Instrument")) == Instrument()
+    assert _given(args, "Artefacts") == _given(args, "Cooling") == {}
+
+
+def test_simulate_takes_artefacts_and_cold(tmp_path):
+    from lliso.maps.synthetic import Artefacts, Cooling, effects_from
+
+    effects = ["--shots", "900", "--frames", "3", "--drift", "2 um", "--background", "1", "2"]
+    cold = ["--imaging-temperature", "-120 degC", "--imaging-time", "2 h"]
+    command = ["simulate", "-o", str(tmp_path), "--references", *SMALL, "--storage", "0 d"]
+    room = ["--box", "-40", "-60", "80", "160"]
+    assert main([*command, "--name", "bad", *room, *effects, *cold]) == 0
+    ds = lliso.read_map(tmp_path / "bad_59h.nc")
+    assert ds.sizes["frame"] == 3
+    assert effects_from(ds.attrs["parameters"]) == (
+        Artefacts(shots=900, frames=3, drift=2.0, background=(1.0, 2.0)),
+        Cooling(temperature=153.15, duration=7200.0),
+    )
+    with xr.open_dataset(tmp_path / "bad_references.nc", engine="h5netcdf") as stored:
+        assert stored["true_fraction"].values == pytest.approx([0.0759, 0.95])
+
+
+def test_simulate_other_specimens(tmp_path, capsys):
+    image = np.repeat(np.repeat([[0, 1], [2, 3]], 20, axis=0), 20, axis=1)
+    np.save(tmp_path / "grains.npy", image)
+    command = ["simulate", "-o", str(tmp_path), *SMALL, "--storage", "0 d"]
+    assert main([*command, "--name", "image", "--labels", str(tmp_path / "grains.npy")]) == 0
+    with xr.open_dataset(tmp_path / "image_truth.nc", engine="h5netcdf") as stored:
+        assert np.unique(stored["label"]).tolist() == [0, 1, 2, 3]
+    above = ["--window", "0", "40", "10", "50", "--pixels", "10", "10", "--what", "surface"]
+    assert main([*command, "--name", "inclined", *above]) == 0
+    with xr.open_dataset(tmp_path / "inclined_truth.nc", engine="h5netcdf") as stored:
+        assert ((stored["sin_dip"] > 0) & (stored["sin_dip"] <= 1)).all()
+    for what, files in (("profile", 4), ("arrhenius", 2)):
+        capsys.readouterr()
+        assert main(["simulate", "-o", str(tmp_path), "--what", what]) == 0
+        assert capsys.readouterr().out.count("wrote") == files
+    with xr.open_dataset(tmp_path / "simulated_measured.nc", engine="h5netcdf") as stored:
+        assert stored["temperature"].values[0] == pytest.approx(295.15)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--exchange", "59 um"], "exchange must have a unit like s"),
+        (["--exchange", "-1 h"], "exchange must be positive, got -3600 s"),
+        (["--d-bulk", "2.6e-8 cm/s"], "d_bulk must have a unit like cm"),
+        (["--window", "0", "20", "40", "600"], "window must lie inside the box"),
+        (["--drift", "3 um"], "drift needs several frames"),
+        (["--temperatures", "3 K"], "--temperatures must not be given with --what maps"),
+        (["--what", "profile"], "--box must not be given with --what profile"),
+        (["--what", "surface", "--micrograph"], "--micrograph must not be given with --what surf"),
+        (["--labels", "nowhere.npy"], "nowhere.npy"),
+    ],
+)
+def test_simulate_answers_bad_words(tmp_path, capsys, options, message):
+    given = [f"{options[0]}={options[1]}"] if len(options) == 2 else options
+    assert main(["simulate", "-o", str(tmp_path / "out"), *SMALL, *given]) == 1
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert not (tmp_path / "out").exists()

@@ -95,6 +95,11 @@ class Specimen:
         for name in ("c_natural", "c_source"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name):g}")
+        for name in ("box", "window"):  # 20 and 20.0 are the same specimen, with the same map_id
+            corners = tuple(float(v) for v in getattr(self, name))
+            if len(corners) != 4:
+                raise ValueError(f"{name} must be four lengths (x0, y0, x1, y1), got {corners}")
+            object.__setattr__(self, name, corners)
         x0, y0, x1, y1 = self.box
         a0, b0, a1, b1 = self.window
         if not (x0 < a0 < a1 < x1 and y0 < b0 < b1 < y1 and y0 < 0 < y1):
@@ -138,6 +143,7 @@ class Instrument:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "psf_fwhm", parse_quantity(self.psf_fwhm, LENGTH, "psf_fwhm"))
+        object.__setattr__(self, "counts", float(self.counts))
         if not self.counts > 0:
             raise ValueError(f"counts must be positive, got {self.counts:g}")
         if min(self.pixels) < 2:

@@ -112,6 +112,8 @@ def _relative_yield(
         noise = stream(solution.seed, "topography").standard_normal(grain.shape)
         step = np.array([pitch[1], pitch[0]]) / _OVERSAMPLE
         smooth = gaussian_filter(noise, instrument.topography_length / step, mode="wrap")
+        # in a view smaller than the correlation length the mean is far larger than the spread
+        smooth -= smooth.mean()
         rate = rate * np.exp(instrument.topography * smooth / smooth.std())
     return np.asarray(rate)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +125,12 @@ def _macroscopic(solution: Solved, pitch: float = 10.0) -> tuple[FloatArray, Flo
 
 
 def write_experiment(
-    maps: Sequence[xr.Dataset], truth: xr.Dataset, folder: str | os.PathLike[str], name: str
+    maps: Sequence[xr.Dataset],
+    truth: xr.Dataset,
+    folder: str | os.PathLike[str],
+    name: str,
+    *,
+    write: Callable[[xr.Dataset, Path], object] | None = None,
 ) -> tuple[Path, ...]:
     """Write the maps of an experiment and its truth into a folder.
 
@@ -139,6 +144,9 @@ def write_experiment(
         Made if it does not exist.
     name : str
         First part of the file names.
+    write : callable, optional
+        What writes a map: `lliso.write_map` seals it with a checksum. Without, `write_simulated`,
+        as the samples were; their checksums are in their README.
 
     Returns
     -------
@@ -151,29 +159,35 @@ def write_experiment(
     for ds in maps:
         stage = str(ds.attrs["stage"]).replace(" + ", "_").replace(" ", "")
         paths.append(into / f"{name}_{stage}.nc")
-        write_simulated(ds, paths[-1])
+        (write or write_simulated)(ds, paths[-1])
     paths.append(into / f"{name}_truth.nc")
     write_simulated(truth, paths[-1])
     return tuple(paths)
 
 
-#: variables left out of the file of a sample, because they follow from the others
+#: variables left out of the file of a sample: large, and not needed to judge a fit
 _DERIVED = ("fraction", "relative_yield")
 _LEVELS = 65534.0
 
 
-def write_simulated(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
-    """Write a simulated map or its truth as compressed netCDF.
+def write_simulated(
+    ds: xr.Dataset, path: str | os.PathLike[str], *, leave_out: Sequence[str] = _DERIVED
+) -> None:
+    """Write a simulated map, its truth, or what belongs to it, as compressed netCDF.
 
-    Fractions are stored in steps of 1/65534 (half a step is 1e-5), geometry in single precision.
+    The blurred fraction is stored in steps of 1/65534 (half a step is 1e-5), other real numbers in
+    single precision. There is no seal: this floor knows nothing of file formats (see `lliso.io`).
 
     Parameters
     ----------
     ds : xarray.Dataset
-        A map, or the truth; of the truth, the unblurred fraction and the yield are left out.
+        A map, or the truth.
     path : path
+    leave_out : sequence of str
+        Variables that are not written; by default the unblurred fraction and the yield, to keep
+        the samples small.
     """
-    ds = ds.drop_vars([n for n in _DERIVED if n in ds])
+    ds = ds.drop_vars([n for n in leave_out if n in ds])
     packed = {"zlib": True, "complevel": 9, "shuffle": True}
     encoding: dict[str, dict[str, Any]] = {}
     for name, v in ds.data_vars.items():
