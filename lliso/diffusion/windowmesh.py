@@ -303,7 +303,7 @@ def _conforming(
             [segments[~missing], np.column_stack([a, new]), np.column_stack([new, b])]
         )
         owner = np.concatenate([owner[~missing], owner[missing], owner[missing]])
-    where = points[segments[missing][0]].mean(axis=0)
+    where = points[-1]
     raise ValueError(
         f"boundaries must meet only at their ends, got some that cross or touch near "
         f"({where[0]:.4g}, {where[1]:.4g})"

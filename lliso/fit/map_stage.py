@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 
 from lliso._types import FloatArray, IntArray
 from lliso.diffusion.quasisteady import QuasiSteady, Response
-from lliso.diffusion.windowmesh import WindowMesh
+from lliso.diffusion.windowmesh import Outlines, WindowMesh
 
 #: rounds of the binomial weights within one linearisation
 _ROUNDS = 2
@@ -164,6 +164,15 @@ class MapStage:
 def _variance(fraction: FloatArray) -> FloatArray:
     safe = np.clip(fraction, 1e-4, 1.0 - 1e-4)
     return np.asarray(safe * (1.0 - safe))
+
+
+def mean_intercept(outlines: Outlines) -> float:
+    """Mean linear intercept of the grains in the field of view; at most its longer side."""
+    x0, y0, x1, y1 = outlines.box
+    length, longest = float(outlines.lengths.sum()), max(x1 - x0, y1 - y0)
+    if not length:
+        return longest
+    return min(np.pi * (x1 - x0) * (y1 - y0) / (2.0 * length), longest)
 
 
 def rim_basis(mesh: WindowMesh, slope: float, scale: float) -> FloatArray:

@@ -21,7 +21,7 @@ from lliso.diffusion.quasisteady import QuasiSteady, pixel_matrix
 from lliso.diffusion.structures import Structure
 from lliso.diffusion.windowmesh import Outlines, WindowMesh, mesh_window, window_outlines
 from lliso.fit.lognormal_prior import LogNormalPosterior, lognormal_posterior
-from lliso.fit.map_stage import Linearised, MapStage, rate_basis, rim_basis
+from lliso.fit.map_stage import Linearised, MapStage, mean_intercept, rate_basis, rim_basis
 from lliso.fit.rate import Clock, clocks
 from lliso.fit.table import Constants
 from lliso.fit.whole_map_table import bulk_from_exchange, whole_map_table
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _LARGEST_STEP = 1.5
 #: the last iteration moves ln P by less than these shares of its error: typically, and at most
 _CALM, _LARGEST_CALM = 0.02, 0.25
+#: standard error of mu from which on the map may bound P on one side only
+_UNBOUNDED = 0.75
 #: element size as a share of the mean linear intercept of the grains, and its limits in pixels
 _ELEMENT, _ELEMENT_PIXELS = 0.22, (1.5, 6.0)
 
@@ -50,6 +52,8 @@ class WholeMapFit:
     success: bool
     mean_slopes: tuple[tuple[float, float], ...]
     macroscopic: tuple[FloatArray, ...]
+    #: ln P common to all boundaries against the loss, where mu is bounded on one side at the most
+    scan: FloatArray | None = None
 
 
 def invert_map(
@@ -229,15 +233,6 @@ def map_outlines(ds: xr.Dataset, grains: Structure | Outlines | Any) -> Outlines
     return label_outlines(label, box)
 
 
-def mean_intercept(outlines: Outlines) -> float:
-    """Mean linear intercept of the grains in the field of view; at most its longer side."""
-    x0, y0, x1, y1 = outlines.box
-    length, longest = float(outlines.lengths.sum()), max(x1 - x0, y1 - y0)
-    if not length:
-        return longest
-    return min(np.pi * (x1 - x0) * (y1 - y0) / (2.0 * length), longest)
-
-
 def _default_element(outlines: Outlines, pixel: float) -> float:
     low, high = (pixel * n for n in _ELEMENT_PIXELS)
     return float(np.clip(_ELEMENT * mean_intercept(outlines), low, high))
@@ -262,7 +257,7 @@ def fit_whole_map(
     m = np.full(mesh.n_boundaries, start)
     now = [s.linearised(m) for s in stages]
     success = False
-    number = 0
+    number, last = 0, np.zeros_like(m)
     for number in range(1, iterations + 1):
         posterior = _posterior(now, m, tau)
         step = np.clip(posterior.mean - m, -_LARGEST_STEP, _LARGEST_STEP)
@@ -276,6 +271,9 @@ def fit_whole_map(
         if typical < _CALM and largest < _LARGEST_CALM:
             success = True
             break
+        if step @ last < -0.5 * np.linalg.norm(step) * np.linalg.norm(last):
+            step = 0.5 * step  # it swings to and fro
+        last = step
         m, now = _advance(stages, m, step, now, posterior)
     posterior = _posterior(now, m, tau)
     return WholeMapFit(
@@ -286,7 +284,21 @@ def fit_whole_map(
         success,
         tuple(p.mean_slope for p in prepared),
         tuple(p.macroscopic for p in prepared),
+        _scan(stages) if posterior.mu_std > _UNBOUNDED else None,
     )
+
+
+def _scan(stages: Sequence[MapStage]) -> FloatArray:
+    """Loss for one P of all boundaries: rows ln P and loss.
+
+    Where the map does not bound P on both sides the likelihood is far from Gaussian in ln P.
+    """
+    problem = stages[0].problem
+    even = np.log(problem.diffusivity / mean_intercept(problem.mesh.outlines))
+    at = even + np.arange(-7.0, 5.1, 0.5)
+    n = problem.mesh.n_boundaries
+    loss = [sum(s.linearised(np.full(n, v), sensitivities=False).loss for s in stages) for v in at]
+    return np.stack([at, np.array(loss)])
 
 
 def _silent(_: str) -> None:
@@ -309,7 +321,8 @@ def _advance(
     """Go along `step`, halved as long as it makes the fit worse."""
 
     def loss(at: FloatArray, parts: Sequence[Linearised]) -> float:
-        prior = 0.5 * float(np.sum((at - posterior.mu) ** 2)) / posterior.tau**2
+        # mu takes its best value everywhere, lest all ln P swing to and fro together
+        prior = 0.5 * float(np.sum((at - at.mean()) ** 2)) / posterior.tau**2
         return sum(p.loss for p in parts) + prior
 
     before = loss(m, now)

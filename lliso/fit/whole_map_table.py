@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from lliso._types import FloatArray
 from lliso.fit.rate import Clock
 from lliso.fit.table import BOUNDARY, Constants
-from lliso.fit.uncertainty import MEASURED, NOT_MEASURABLE
+from lliso.fit.uncertainty import LOWER_LIMIT, MEASURED, NOT_MEASURABLE, UPPER_LIMIT
 from lliso.units import CM_PER_NM, UM_PER_CM
 
 if TYPE_CHECKING:
@@ -41,12 +41,15 @@ COLUMNS = {
     "ln_permeability": ("1", "posterior mean of ln P, P in cm/s"),
     "ln_permeability_std": ("1", "its standard deviation"),
     "shrinkage": ("1", "1 - (posterior sd / prior sd)^2: 0 all prior, 1 all map"),
-    "permeability": ("cm/s", "P = D_gb/delta, posterior median"),
+    "permeability": ("cm/s", "P = D_gb/delta, posterior median; NaN where there is only a limit"),
     "permeability_low68": ("cm/s", "68 % interval of the posterior, lower limit"),
     "permeability_high68": ("cm/s", "68 % interval of the posterior, upper limit"),
     "permeability_low": ("cm/s", "interval at the stated level, lower limit"),
     "permeability_high": ("cm/s", "interval at the stated level, upper limit"),
-    "verdict": ("", "measured (the map halves the prior variance at least) or not_measurable"),
+    "verdict": (
+        "",
+        "measured (the map halves the prior's variance), not_measurable, lower_ or upper_limit",
+    ),
     "d_gb": ("cm^2/s", "D_gb = P delta"),
     "d_gb_low": ("cm^2/s", "its lower limit at the stated level"),
     "d_gb_high": ("cm^2/s", "its upper limit at the stated level"),
@@ -114,7 +117,8 @@ def whole_map_table(
     else:
         bulk, relative = d_bulk
         to_cm = bulk * UM_PER_CM
-    columns = _columns(fit, constants, to_cm)
+    limit = _limit(fit, constants.level)
+    columns = _columns(fit, constants, to_cm, limit)
     names = [str(k + 1) for k in range(len(columns["x"]))]
     table = xr.Dataset(
         coords={BOUNDARY: names, STAGE: [str(ds.attrs.get("stage", "")) for ds in stack]}
@@ -136,6 +140,8 @@ def whole_map_table(
         mu=fit.posterior.mu + float(np.log(to_cm)),
         mu_std=fit.posterior.mu_std,
         tau=fit.posterior.tau,
+        limit=limit[0],
+        permeability_limit=float(np.exp(limit[1]) * to_cm),
         chi2=sum(one.chi2 for one in fit.last),
         chi2_red=sum(one.chi2 for one in fit.last) / dof,
         n_pixels=dof,
@@ -150,7 +156,29 @@ def whole_map_table(
     )
 
 
-def _columns(fit: WholeMapFit, constants: Constants, to_cm: float) -> dict[str, Any]:
+def _limit(fit: WholeMapFit, level: float) -> tuple[str, float]:
+    """Return the kind of limit that the map sets to the median P, and ln P there.
+
+    By the likelihood ratio of a P common to all boundaries; nothing where it bounds P both ways.
+    """
+    if fit.scan is None:
+        return "", np.nan
+    at, loss = fit.scan
+    excess = loss - loss.min() - 0.5 * float(ndtri(level)) ** 2
+    best = int(loss.argmin())
+    below, above = excess[0] > 0, excess[-1] > 0
+    if below and not above:
+        k = int(np.flatnonzero(excess[: best + 1] > 0)[-1])
+        return LOWER_LIMIT, float(np.interp(0.0, -excess[k : k + 2], at[k : k + 2]))
+    if above and not below:
+        k = best + int(np.flatnonzero(excess[best:] > 0)[0])
+        return UPPER_LIMIT, float(np.interp(0.0, excess[k - 1 : k + 1], at[k - 1 : k + 1]))
+    return "", np.nan
+
+
+def _columns(
+    fit: WholeMapFit, constants: Constants, to_cm: float, limit: tuple[str, float]
+) -> dict[str, Any]:
     problem = fit.stages[0].problem
     outlines = problem.mesh.outlines
     mean = fit.posterior.mean + np.log(to_cm)
@@ -160,6 +188,21 @@ def _columns(fit: WholeMapFit, constants: Constants, to_cm: float) -> dict[str, 
     wide = float(ndtri(0.5 + constants.level / 2))
     step = np.stack([problem.steps(one.field) for one in fit.last])
     to_d_gb = constants.delta * CM_PER_NM
+    known = shrinkage >= _HALF
+    kind, edge = limit
+    verdict = np.where(known, MEASURED, kind or NOT_MEASURABLE)
+    intervals: dict[str, FloatArray] = {}
+    for name, z in (("68", 1.0), ("", wide)):
+        low, high = np.exp(mean - z * std), np.exp(mean + z * std)
+        # around the limit of the median, single boundaries scatter by tau
+        bound, scatter = np.exp(edge + np.log(to_cm)), np.exp(z * fit.posterior.tau)
+        low = np.where(verdict == LOWER_LIMIT, bound / scatter, low)
+        high = np.where(verdict == LOWER_LIMIT, np.inf, high)
+        high = np.where(verdict == UPPER_LIMIT, bound * scatter, high)
+        low = np.where(verdict == UPPER_LIMIT, 0.0, low)
+        intervals |= {f"permeability_low{name}": low, f"permeability_high{name}": high}
+    if kind:
+        p = np.where(known, p, np.nan)
     middles, normals = outlines.middles, outlines.normals + 0.0  # no minus zeros
     return {
         "grain1": outlines.grains[:, 0],
@@ -173,17 +216,14 @@ def _columns(fit: WholeMapFit, constants: Constants, to_cm: float) -> dict[str, 
         "ln_permeability_std": std,
         "shrinkage": shrinkage,
         "permeability": p,
-        "permeability_low68": p * np.exp(-std),
-        "permeability_high68": p * np.exp(std),
-        "permeability_low": p * np.exp(-wide * std),
-        "permeability_high": p * np.exp(wide * std),
-        "verdict": np.where(shrinkage >= _HALF, MEASURED, NOT_MEASURABLE),
+        **intervals,
+        "verdict": verdict,
         "d_gb": p * to_d_gb,
-        "d_gb_low": p * np.exp(-wide * std) * to_d_gb,
-        "d_gb_high": p * np.exp(wide * std) * to_d_gb,
+        "d_gb_low": intervals["permeability_low"] * to_d_gb,
+        "d_gb_high": intervals["permeability_high"] * to_d_gb,
         "delta": np.full(len(p), constants.delta),
         "step": step,
-        "flux": p * step,
+        "flux": np.exp(mean) * step,
         "flags": _flags(fit, shrinkage, normals),
     }
 
