@@ -229,6 +229,8 @@ def _line(
     mean = float(np.average(z, weights=weight))
     dy = y[good] - centre
     slope = float(np.sum(weight * dy * (z - mean)) / np.sum(weight * dy**2))
+    if slope == 0:
+        raise ValueError("the map must have a gradient along y, got the same fraction in all rows")
     return slope, centre - mean / slope, outside
 
 

@@ -181,7 +181,7 @@ def _usable(table: xr.Dataset, least_probability: float) -> BoolArray:
 
 
 def _moments(table: xr.Dataset, use: BoolArray) -> FloatArray:
-    """w (g s − cov), w (s² − var s) and w var s of the boundaries in `use`."""
+    """Return w (g s − cov), w (s² − var s) and w var s of the boundaries in `use`."""
     names = ("slope", "step", "slope_std", "step_std", "step_slope_correlation")
     g, s, std_g, std_s, correlation = (table[k].values[use] for k in names)
     slope = abs(float(table.attrs.get("mean_slope_per_cm", 0.0)))

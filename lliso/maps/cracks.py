@@ -15,8 +15,6 @@ from scipy.sparse.csgraph import connected_components
 
 from lliso._types import BoolArray, FloatArray, IntArray
 
-#: cracks within this many pixels give the local direction of a boundary
-_TANGENT = 8.0
 #: a boundary that strays this many pixels from its chord is taken as two
 _BENT = 2.0
 
@@ -116,7 +114,7 @@ def straight_pieces(cracks: Cracks, pixel: float, shortest: float) -> list[dict[
         if cut is not None:
             chains += [chain[cut], chain[~cut]]
             continue
-        row = _straight(mid, vector, pixel)
+        row = _straight(mid, vector)
         if row["length"] < shortest:
             continue
         first, second = int(cracks.first[chain[0]]), int(cracks.second[chain[0]])
@@ -146,23 +144,19 @@ def _kink(mid: FloatArray, vector: FloatArray, pixel: float) -> BoolArray | None
     return before if 4 <= before.sum() <= len(mid) - 4 else None
 
 
-def _straight(mid: FloatArray, vector: FloatArray, pixel: float) -> dict[str, Any]:
+def _straight(mid: FloatArray, vector: FloatArray) -> dict[str, Any]:
     """Middle, normal, length of a chain of cracks; `forward`: the normal lies to its right."""
     centre = mid.mean(axis=0)
     chord = vector.sum(axis=0)
     t = _direction(mid, chord)
-    near = ((mid[:, None] - mid[None]) ** 2).sum(axis=-1) <= (_TANGENT * pixel) ** 2
-    local = near @ vector
-    norm = np.hypot(*local.T)
-    # A crack counts with its share along the boundary's local direction: for a straight line the
-    # staircase of any angle sums to the distance between its ends.
-    along = np.where(norm > 0, (vector * local).sum(axis=1) / np.where(norm > 0, norm, 1.0), 0.0)
-    length = float(along.sum())
+    # With the cracks as vectors the staircase adds up to the distance between the ends exactly.
+    ends = float(np.hypot(*chord))
+    length = ends * (1.0 + 8.0 / 3.0 * (_sagitta(mid - centre, t) / max(ends, 1e-9)) ** 2)
     normal = np.array([t[1], -t[0]])
     forward = bool(normal[1] > 1e-9 or (abs(normal[1]) <= 1e-9 and normal[0] > 0))
     if not forward:
         normal = -normal
-    straight = min(1.0, float(np.hypot(*chord)) / length) if length > 0 else 0.0
+    straight = ends / length if length > 0 else 0.0
     return {
         "x": float(centre[0]),
         "y": float(centre[1]),
@@ -172,6 +166,17 @@ def _straight(mid: FloatArray, vector: FloatArray, pixel: float) -> dict[str, An
         "straightness": straight,
         "forward": forward,
     }
+
+
+def _sagitta(off_centre: FloatArray, t: FloatArray) -> float:
+    """Height of the arc that a chain makes over its chord, from a parabola through its cracks."""
+    along = off_centre @ t
+    if len(along) < 8 or np.ptp(along) <= 0:
+        return 0.0
+    half = 0.5 * float(np.ptp(along))
+    u = along / half
+    off = off_centre @ np.array([-t[1], t[0]])
+    return abs(float(np.linalg.lstsq(np.stack([u**0, u, u**2], axis=1), off)[0][2]))
 
 
 def _direction(mid: FloatArray, chord: FloatArray) -> FloatArray:

@@ -169,7 +169,7 @@ def image_lines(
     middle = float(np.median(ridge))
     noise = 1.4826 * float(np.median(np.abs(ridge - middle)))
     typical = float(np.quantile(ridge, 0.95)) - middle
-    scale = max(typical, 3.0 * noise, 1e-300)
+    scale = max(typical, 6.0 * noise, 1e-300)
     at_y = (y - float(image[Y].values[0])) / pitch[0]
     at_x = (x - float(image[X].values[0])) / pitch[1]
     grid = np.meshgrid(at_y, at_x, indexing="ij")
@@ -179,7 +179,7 @@ def image_lines(
         raise ValueError("the image must overlap the map, got no common area; register it first")
     ridge = ndimage.maximum_filter(ridge, size=3)
     value = ndimage.map_coordinates((ridge - middle) / scale, grid, order=1, mode="nearest")
-    evidence = strength * np.clip(2.0 * value - 0.6, -0.6, _MOST_PER_UM)
+    evidence = strength * np.clip(2.0 * value - 1.0, -0.6, _MOST_PER_UM)
     return np.where(covered, evidence, 0.0)
 
 

@@ -53,17 +53,32 @@ def _side_sums(
     rows = []
     for axis, size in ((0, pitch[0]), (1, pitch[1])):
         a, b = (label[:-1], label[1:]) if axis == 0 else (label[:, :-1], label[:, 1:])
-        p, q = (lines[:-1], lines[1:]) if axis == 0 else (lines[:, :-1], lines[:, 1:])
+        across = _across(lines, axis)
         i, j = np.nonzero(a != b)
         # π/4: what the two directions of pixel sides overstate the length of a line of any angle.
         length = np.full(i.size, size * np.pi / 4)
-        rows.append((a[i, j], b[i, j], length, length * 0.5 * (p[i, j] + q[i, j])))
+        rows.append((a[i, j], b[i, j], length, length * across[i, j]))
     one, two, length, value = (np.concatenate(r) for r in zip(*rows, strict=True))
     low, high = np.minimum(one, two), np.maximum(one, two)
     pair, index = np.unique(np.stack([low, high]), axis=1, return_inverse=True)
     index = index.ravel()
     worth = [np.asarray(np.bincount(index, v), dtype=float) for v in (length, value)]
     return pair[0], pair[1], worth[0], worth[1]
+
+
+def _across(lines: FloatArray, axis: int, off: int = 3) -> FloatArray:
+    """Evidence of lines for the sides between pixels along `axis`.
+
+    A boundary that meets a line at an angle must not be paid for crossing it: what counts is how
+    far the line rises above its surroundings on both sides of the pixel side.
+    """
+    e = np.moveaxis(lines, axis, 0)
+    n = len(e)
+    at = 0.5 * (e[:-1] + e[1:])
+    before = e[np.maximum(np.arange(n - 1) - off, 0)]
+    after = e[np.minimum(np.arange(n - 1) + 1 + off, n - 1)]
+    rise = np.clip(at - 0.5 * (before + after), 0.0, None)
+    return np.moveaxis(np.where(at > 0, np.minimum(at, rise), at), 0, axis)
 
 
 def region_sums(label: IntArray, evidence: Evidence) -> FloatArray:
@@ -298,9 +313,10 @@ def _evidence(
         value = np.linalg.solve(normal, terms.T @ (w * f).ravel())
         rest = np.where(w > 0, f - (terms @ value).reshape(f.shape), 0.0)
         slopes.append(value[1:])
-        # Never nothing: without any structure the counting error of a grain is the scale.
-        least = 0.1 / np.sqrt(float(w.mean()))
-        levels.append(max(float(ndimage.gaussian_filter(rest, 2).std()), least))
+        # A Gaussian of 2 pixels leaves 1/(16 π) of the variance of the counting noise.
+        noise = 1.0 / float(w[w > 0].mean())
+        structure = float(ndimage.gaussian_filter(rest, 2).var()) - noise / (16 * np.pi)
+        levels.append(float(np.sqrt(max(structure, 4e-4 * noise))))
     macro = np.array(slopes)
     size = np.maximum(np.hypot(*macro.T), np.array(levels) / max(np.ptp(x), np.ptp(y)))
     merging = Evidence(
