@@ -38,7 +38,8 @@ PROFILE_METHODS: tuple[Method, ...] = ("profile", "paper2024")
 #: width of the prior on a grain's curvature: this share of the mean in-grain slope may be gained or
 #: lost over the window's reach (found in simulations of 16 µm and 34 µm grains, set once)
 CURVATURE_SHARE = 0.6
-_FWHM_PER_STD = 2.3548200450309493
+#: full width at half maximum of a Gaussian over its standard deviation
+FWHM_PER_STD = 2.3548200450309493
 #: fitted positions are sought within this many µm of the pick
 _POSITION_RANGE = 5.0
 
@@ -211,7 +212,7 @@ def _blurred(
     """Fit position (and blur) too, by lmfit, with the weights of the fitted fraction."""
     model = GrainBoundaryModel()
     x = window.nu + pick.position
-    start = resolution / _FWHM_PER_STD if blur == "fit" else float(blur)
+    start = resolution / FWHM_PER_STD if blur == "fit" else float(blur)
     params = model.guess(window.fraction, distance=x, position=pick.position, blur=max(start, 1e-6))
     for name, std in zip(("curvature_before", "curvature_after"), prior_std[3:], strict=True):
         params[name].vary = std > 0

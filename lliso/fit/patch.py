@@ -19,7 +19,7 @@ import numpy as np
 
 from lliso._types import BoolArray, FloatArray
 from lliso.diffusion.steps import blurred_step, boundary_terms
-from lliso.fit.boundary import CURVATURE_SHARE, BoundaryFit, judged
+from lliso.fit.boundary import CURVATURE_SHARE, FWHM_PER_STD, BoundaryFit, judged
 from lliso.fit.linear import fit_linear
 from lliso.fit.window import FEWEST_SLICES, guard_length
 from lliso.maps.fraction import species_counts, sum_frames
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from lliso.maps.cuts import LineCut
     from lliso.maps.picks import BoundaryPick
 
-_FWHM_PER_STD = 2.3548200450309493
 #: how far from the boundary pixels may help to place it, in µm
 _PLACING_REACH = 10.0
 #: significance of the step below which the place a person gave is kept
 _PLACING_SIGNIFICANCE = 5.0
+#: how far from the pick the step is looked for, in µm
+LARGEST_SHIFT = 6.0
 #: largest correction of the angle, in degrees
 _LARGEST_TURN = 20.0
 
@@ -224,9 +225,10 @@ def fit_patch(
     ValueError
         If too few pixels are left on a side.
     """
-    turn = 0.0
+    turn, given = 0.0, geometry
     if refine:
         geometry, turn = refined_geometry(image, geometry, resolution=resolution)
+    moved = math.hypot(geometry.x - given.x, geometry.y - given.y)
     guard = guard_factor * guard_length(image.pitch, resolution)
     pixels = patch_pixels(image, geometry, guard, allowed)
     before, after = _reaches(geometry, guard)
@@ -245,7 +247,7 @@ def fit_patch(
     return PatchFit(
         **{k: getattr(found, k) for k in ("name", "parameters", "covariance", "chi2_red")},
         p_value=found.p_value,
-        flags=found.flags,
+        flags=(*found.flags, "position_off") if moved > guard else found.flags,
         n_slices=int(pixels.nu.size),
         guard=guard,
         reach_before=before,
@@ -264,6 +266,8 @@ def refined_geometry(
 ) -> tuple[PatchGeometry, float]:
     """Place a boundary and its angle by the likelihood of a blurred step on the pixels around it.
 
+    A scan across the boundary finds the step, Gauss–Newton steps then settle place and angle.
+
     Parameters
     ----------
     image, geometry, resolution
@@ -274,7 +278,8 @@ def refined_geometry(
     Returns
     -------
     geometry : PatchGeometry
-        The refined one, or the given one if the step is too small to tell.
+        The refined one, or the given one if the step is too small to tell. The ends of its window
+        stay where they were.
     turn : float
         By how much the normal was turned, in radians.
     """
@@ -288,38 +293,74 @@ def refined_geometry(
         pixels = patch_pixels(image, near, 0.0, None, far_guard=guard)
     except ValueError:
         return geometry, 0.0
-    # The beam, a pixel's width, and what roughness a real boundary has at this scale.
-    blur = math.hypot(resolution / _FWHM_PER_STD, image.pitch / math.sqrt(12))
-    largest_shift, largest_turn = 2 * guard, math.radians(_LARGEST_TURN)
-    fraction = pixels.light / pixels.total
+    # The beam, and the width of a pixel.
+    blur = math.hypot(resolution / FWHM_PER_STD, image.pitch / math.sqrt(12))
     pooled = float(pixels.light.sum() / pixels.total.sum())
     weight = pixels.total / max(pooled * (1 - pooled), 1e-9)
-    shift = turn = 0.0
+    shift = _scanned_shift(pixels, weight, blur, LARGEST_SHIFT)
+    turn, largest_turn = 0.0, math.radians(_LARGEST_TURN)
     for _ in range(rounds):
-        nu = math.cos(turn) * pixels.nu + math.sin(turn) * pixels.tau - shift
-        step_terms = blurred_step(nu, blur) - 0.5
-        terms = np.column_stack([np.ones_like(nu), step_terms, nu, pixels.tau])
-        normal = (terms * weight[:, None]).T @ terms
-        value = np.linalg.solve(normal, terms.T @ (weight * fraction))
-        significance = abs(value[1]) / math.sqrt(np.linalg.inv(normal)[1, 1])
-        if significance < _PLACING_SIGNIFICANCE:
+        step = _placing_step(pixels, weight, blur, shift, turn)
+        if step is None:
             return geometry, 0.0
-        density = np.exp(-0.5 * (nu / blur) ** 2) / (blur * math.sqrt(2 * math.pi))
-        slope = value[1] * density
-        full = np.column_stack([terms, -slope, slope * pixels.tau])
-        normal = (full * weight[:, None]).T @ full
-        normal[np.diag_indices(6)] *= 1 + 1e-9
-        change = np.linalg.solve(normal, full.T @ (weight * (fraction - terms @ value)))
         # A blurred step is felt only within its blur: longer strides would overshoot.
-        shift = float(np.clip(shift + np.clip(change[4], -1, 1), -largest_shift, largest_shift))
-        turn = float(np.clip(turn + np.clip(change[5], -0.1, 0.1), -largest_turn, largest_turn))
-        if abs(change[4]) < 1e-3 and abs(change[5]) < 1e-4:
+        shift = float(np.clip(shift + np.clip(step[0], -1, 1), -LARGEST_SHIFT, LARGEST_SHIFT))
+        turn = float(np.clip(turn + np.clip(step[1], -0.1, 0.1), -largest_turn, largest_turn))
+        if abs(step[0]) < 1e-3 and abs(step[1]) < 1e-4:
             break
     # nu' = cos(turn) nu + sin(turn) tau, so the normal turns from n towards the tangent.
     c, s = math.cos(turn), math.sin(turn)
     nx, ny = c * geometry.nx - s * geometry.ny, s * geometry.nx + c * geometry.ny
-    place = (geometry.x + shift * nx, geometry.y + shift * ny)
-    return replace(geometry, x=place[0], y=place[1], nx=nx, ny=ny), turn
+    return replace(
+        geometry,
+        x=geometry.x + shift * nx,
+        y=geometry.y + shift * ny,
+        nx=nx,
+        ny=ny,
+        reach_before=geometry.reach_before + shift,
+        reach_after=geometry.reach_after - shift,
+    ), turn
+
+
+def _scanned_shift(pixels: PatchPixels, weight: FloatArray, blur: float, farthest: float) -> float:
+    """Return the shift of the boundary at which a line with a step fits best."""
+    # Three slices of the fraction must be left on either side.
+    low = max(-farthest, float(pixels.nu.min()) + 3.0)
+    high = min(farthest, float(pixels.nu.max()) - 3.0)
+    if not low < 0 < high:
+        return 0.0
+    shifts = np.concatenate([np.arange(0, low, -0.5)[::-1], np.arange(0.5, high, 0.5)])
+    steps = blurred_step(pixels.nu[None, :] - shifts[:, None], blur) - 0.5
+    common = np.column_stack([np.ones_like(pixels.nu), pixels.nu, pixels.tau])
+    root = np.sqrt(weight)
+    # What is left of data and steps when level, slope and the slope along have been taken out.
+    basis, _ = np.linalg.qr(common * root[:, None])
+    data = root * pixels.light / pixels.total
+    data = data - basis @ (basis.T @ data)
+    steps = steps * root
+    steps = steps - (steps @ basis) @ basis.T
+    gain = (steps @ data) ** 2 / np.maximum(np.sum(steps**2, axis=1), 1e-30)
+    return float(shifts[int(np.argmax(gain))])
+
+
+def _placing_step(
+    pixels: PatchPixels, weight: FloatArray, blur: float, shift: float, turn: float
+) -> tuple[float, float] | None:
+    """Return a Gauss–Newton step of (shift, turn); None where the step is not significant."""
+    nu = math.cos(turn) * pixels.nu + math.sin(turn) * pixels.tau - shift
+    terms = np.column_stack([np.ones_like(nu), blurred_step(nu, blur) - 0.5, nu, pixels.tau])
+    normal = (terms * weight[:, None]).T @ terms
+    fraction = pixels.light / pixels.total
+    value = np.linalg.solve(normal, terms.T @ (weight * fraction))
+    if abs(value[1]) < _PLACING_SIGNIFICANCE * math.sqrt(np.linalg.inv(normal)[1, 1]):
+        return None
+    density = np.exp(-0.5 * (nu / blur) ** 2) / (blur * math.sqrt(2 * math.pi))
+    slope = value[1] * density
+    full = np.column_stack([terms, -slope, slope * pixels.tau])
+    normal = (full * weight[:, None]).T @ full
+    normal[np.diag_indices(6)] *= 1 + 1e-9
+    change = np.linalg.solve(normal, full.T @ (weight * (fraction - terms @ value)))
+    return float(change[4]), float(change[5])
 
 
 def _reaches(geometry: PatchGeometry, guard: float) -> tuple[float, float]:

@@ -31,7 +31,7 @@ FLAGS = {
     "inconsistent_sign": "slope and step have opposite signs beyond their errors: no P fits",
     "paper2024": "two quadratics with first-order errors: for comparison only",
     "poor_fit": "the residuals are larger than counting allows (p < 0.001)",
-    "position_off": "the profile has its step elsewhere than the pick",
+    "position_off": "the step lies elsewhere than the pick; a fit on pixels went there",
     "step_not_significant": "the step is smaller than twice its error",
 }
 
