@@ -1,6 +1,6 @@
 """Set lliso up in its own folder and start it; needs nothing but Python 3.11 or newer.
 
-python3 start.py         opens the notebooks in JupyterLab      (Windows: py start.py)
+python3 start.py         opens your copy of the notebooks, lliso-lab/   (Windows: py start.py)
 python3 start.py test    passes all tests
 python3 start.py run     analyses the sample without a screen and writes results/
 """
@@ -90,7 +90,7 @@ def main() -> int:
         sys.exit(__doc__)
     if what == "test":
         return test()
-    set_up({"lab", "test"})
+    set_up({"lab", "test", "simsh5"})
     lliso = [PYTHON, "-c", "import sys; from lliso.cli import main; sys.exit(main())"]
     return call(*lliso, *(FIT if what == "run" else ["lab"]))
 

@@ -1,4 +1,4 @@
-"""Open JupyterLab on the notebooks: those of a checkout, or a copy of those a wheel brought."""
+"""Open JupyterLab on a person's own copy of the notebooks; the originals stay as they came."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: at ../data/samples in both).
 SHARED = ("notebooks", "data/samples")
 
-#: The folder that `open_lab` makes where the person is, when lliso came as a wheel.
+#: The folder that `open_lab` makes where the person is.
 FOLDER = "lliso-lab"
 
 MANIFEST = ".lliso-manifest.json"
@@ -169,9 +169,10 @@ def lab_command(root: Path, *, browser: bool = True, arguments: Sequence[str] = 
     >>> lab_command(Path("here"), browser=False, arguments=["--port=9999"])[-2:]
     ['--no-browser', '--port=9999']
     """
-    page = FIRST_NOTEBOOK if (root / FIRST_NOTEBOOK).is_file() else "notebooks"
+    pages = (FIRST_NOTEBOOK, Path(FIRST_NOTEBOOK).name, "notebooks")
+    page = next((f"/lab/tree/{page}" for page in pages if (root / page).exists()), "/lab")
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root.resolve()}"]
-    command.append(f"--LabApp.default_url=/lab/tree/{page}")
+    command.append(f"--LabApp.default_url={page}")
     if getattr(os, "geteuid", lambda: 1)() == 0:
         command.append("--allow-root")  # containers; Jupyter listens on this machine alone
     if not browser:
@@ -187,13 +188,15 @@ def open_lab(
 ) -> int:
     """Open JupyterLab on the notebooks and wait until it is closed.
 
-    From a checkout these are the checkout's own. From a wheel a writable copy of notebooks and
-    samples is first put into ``lliso-lab`` where the person is (see `lay_out`).
+    A writable copy of notebooks and samples is first put into ``lliso-lab`` where the person is
+    (see `lay_out`), from a wheel and from a checkout alike: clicks and saved results then change
+    no original.
 
     Parameters
     ----------
     folder : path, optional
-        Put the copy there instead, also from a checkout.
+        Open this folder instead, as it is; a new or empty one, or one that was laid out before,
+        gets the copy. The originals of a checkout: ``notebooks``.
     browser : bool
         Open a browser window; without it the address is printed by JupyterLab.
     arguments : sequence of str
@@ -217,9 +220,8 @@ def open_lab(
             f"lliso lab needs {' and '.join(missing)}, got none in {sys.prefix}; "
             'pip install "lliso[lab]"'
         )
-    root = checkout() if folder is None else None
-    if root is None:
-        root = Path(FOLDER if folder is None else folder)
+    root = _default_folder() if folder is None else Path(folder)
+    if folder is None or _takes_a_copy(root):
         done = str(lay_out(root))
         print(*filter(None, [f"Notebooks and samples are in {root.resolve()}", done]), sep="\n")
     environment = dict(os.environ)
@@ -235,6 +237,18 @@ def open_lab(
             return process.wait()
         except KeyboardInterrupt:  # JupyterLab received it too and asks whether it is meant
             continue
+
+
+def _default_folder() -> Path:
+    """Return ``lliso-lab`` here, or this folder where the person already is in one."""
+    return Path() if Path(MANIFEST).is_file() else Path(FOLDER)
+
+
+def _takes_a_copy(folder: Path) -> bool:
+    """Tell a folder that is new, or laid out before, from one with work of another kind."""
+    if not folder.is_dir():
+        return True  # `lay_out` makes it, or says that it is a file
+    return (folder / MANIFEST).is_file() or not any(folder.iterdir())
 
 
 def _files(folder: Path) -> Iterator[Path]:

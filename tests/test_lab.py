@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -131,13 +132,70 @@ def test_the_checkout_shares_its_notebooks_and_samples() -> None:
 
 
 def test_the_command_opens_the_first_notebook_where_it_is(tmp_path: Path) -> None:
-    assert "--LabApp.default_url=/lab/tree/notebooks" in lab.lab_command(tmp_path)
+    assert "--LabApp.default_url=/lab" in lab.lab_command(tmp_path)
     (tmp_path / "notebooks").mkdir()
+    assert "--LabApp.default_url=/lab/tree/notebooks" in lab.lab_command(tmp_path)
     (tmp_path / lab.FIRST_NOTEBOOK).write_text("{}")
     command = lab.lab_command(tmp_path)
     assert f"--LabApp.default_url=/lab/tree/{lab.FIRST_NOTEBOOK}" in command
     assert f"--ServerApp.root_dir={tmp_path}" in command
     assert "--no-browser" not in command
+    name = Path(lab.FIRST_NOTEBOOK).name
+    command = lab.lab_command(tmp_path / "notebooks")
+    assert f"--LabApp.default_url=/lab/tree/{name}" in command
+
+
+@pytest.fixture
+def opened(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Return what calls `open_lab` in an empty folder and says which folder JupyterLab shows."""
+
+    class Process:
+        def __init__(self, command: list[str], env: dict[str, str]) -> None:
+            seen.append(command)
+
+        def wait(self) -> int:
+            return 0
+
+    def call(*folder: str) -> Path:
+        assert lab.open_lab(*folder) == 0
+        (root,) = [a for a in seen[-1] if a.startswith("--ServerApp.root_dir=")]
+        return Path(root.partition("=")[2])
+
+    seen: list[list[str]] = []
+    files = {name: source / name for name in (NOTEBOOK, "data/samples/map.nc")}
+    monkeypatch.setattr(lab, "shared_files", lambda _: files)
+    monkeypatch.setattr(lab.subprocess, "Popen", Process)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return call
+
+
+def test_a_person_works_on_a_copy_also_in_a_checkout(
+    opened: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab, "checkout", Path.cwd)
+    root = opened()
+    assert root == Path.cwd() / lab.FOLDER
+    (root / NOTEBOOK).write_text("my clicks")
+    assert opened() == root
+    monkeypatch.chdir(root)
+    assert opened() == root  # not a copy inside the copy
+    assert (root / NOTEBOOK).read_text() == "my clicks"
+
+
+def test_a_folder_that_is_named_is_opened_as_it_is(opened: Callable[..., Path]) -> None:
+    Path("work").mkdir()
+    Path("work/my.ipynb").write_text("{}")
+    assert opened("work") == Path.cwd() / "work"
+    assert [p.name for p in Path("work").iterdir()] == ["my.ipynb"]
+
+
+def test_a_new_or_empty_folder_gets_the_copy(opened: Callable[..., Path]) -> None:
+    Path("empty").mkdir()
+    for name in ("new", "empty"):
+        assert (opened(name) / NOTEBOOK).is_file()
 
 
 def test_without_jupyterlab_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
