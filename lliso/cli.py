@@ -1,4 +1,4 @@
-"""The command line: ``lliso lab``, ``info``, ``convert``, ``fit`` and ``simulate``.
+"""The command line: ``lliso lab``, ``info``, ``formats``, ``convert``, ``fit``, ``simulate``.
 
 Nothing heavy is imported until a command runs, so that ``lliso --help`` answers at once.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -38,7 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("always", LlisoWarning)
             warnings.showwarning = _show_warning
-            return int(args.run(args) or 0)
+            code = int(args.run(args) or 0)
+            sys.stdout.flush()
+            return code
+    except BrokenPipeError:  # `lliso info FILE | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13  # what a shell says of a program that SIGPIPE has ended
     except (ValueError, TypeError, OSError, ImportError) as err:
         print(f"lliso: {err}", file=sys.stderr)
         return 1
@@ -55,8 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lliso {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    lab = commands.add_parser("lab", help="open JupyterLab on the notebooks")
-    lab.add_argument("folder", nargs="?", help="where notebooks and samples are, or shall be put")
+    lab = commands.add_parser("lab", help="open JupyterLab on your copy of the notebooks")
+    lab.add_argument(
+        "folder",
+        nargs="?",
+        help="open it as it is; if new, your copy goes there",
+    )
     lab.add_argument("--no-browser", action="store_true", help="only start the server")
     lab.set_defaults(run=_lab)
 
@@ -64,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("file")
     _add_fov(info)
     info.set_defaults(run=_info)
+
+    formats = commands.add_parser("formats", help="list the file formats that can be read")
+    formats.set_defaults(run=_formats)
 
     convert = commands.add_parser("convert", help="write a map as netCDF")
     convert.add_argument("file")
@@ -192,11 +205,18 @@ def _info(args: argparse.Namespace) -> None:
     print(describe(args.file, fov=_fov(args)))
 
 
-def _convert(args: argparse.Namespace) -> None:
-    from lliso.io import read_map, write_map
+def _formats(_args: argparse.Namespace) -> None:
+    from lliso.io import formats
 
-    written = write_map(read_map(args.file, fov=_fov(args)), args.out)
-    print(f"wrote {written}")
+    for reader in formats():
+        tried = "tried on a real file" if reader.seen else "not yet tried on a real file"
+        print(f"{reader.name:14}{tried:31}{reader.description}")
+
+
+def _convert(args: argparse.Namespace) -> None:
+    from lliso.io import convert
+
+    print(f"wrote {convert(args.file, args.out, fov=_fov(args))}")
 
 
 def _fit(args: argparse.Namespace) -> None:

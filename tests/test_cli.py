@@ -100,6 +100,7 @@ def test_the_papers_way_is_there_for_comparison(files, tmp_path, capsys):
             "--method must be one of patch, profile, two_grains, paper2024, got best",
         ),
         (("--picks", "nowhere.json"), "nowhere.json"),
+        (("--resolution", "1 s"), "--resolution must have a unit like um"),
         (("--fov", "1", "2", "3"), "--fov must be one or two lengths in um, got 3"),
     ],
 )
@@ -130,6 +131,41 @@ def test_info_and_convert(files, tmp_path, capsys):
     assert main(["convert", files[0], str(tmp_path / "again.nc")]) == 0
     again = lliso.read_map(tmp_path / "again.nc")
     xr.testing.assert_equal(again.counts, lliso.read_map(files[0]).counts)
+
+
+def test_convert_does_not_overwrite_what_it_reads(files, tmp_path, capsys, monkeypatch):
+    before = (tmp_path / "map.nc").read_bytes()
+    monkeypatch.chdir(tmp_path)
+    assert main(["convert", files[0], "map.nc"]) == 1
+    assert "the result must not replace its input, got 'map.nc' for both" in capsys.readouterr().err
+    assert (tmp_path / "map.nc").read_bytes() == before
+
+
+def test_formats_lists_every_reader(capsys):
+    assert main(["formats"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for line, reader in zip(lines, lliso.io.formats(), strict=True):
+        assert line.startswith(reader.name)
+        assert reader.description in line
+        assert ("not yet tried" in line) is not reader.seen
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a pipe that nobody reads is another error there")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_seen_enough_ends_it_quietly(files, unbuffered):
+    """As `lliso info FILE | head -0` does, once with what is written late and once with early."""
+    read, write = os.pipe()
+    os.close(read)
+    code = "from lliso.cli import main; raise SystemExit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "info", files[0]],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_a_pipe_that_knows_no_greek_gets_an_answer(files, tmp_path):

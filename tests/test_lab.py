@@ -146,13 +146,11 @@ def test_the_command_opens_the_first_notebook_where_it_is(tmp_path: Path) -> Non
 
 
 @pytest.fixture
-def opened(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Path]:
+def opened(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Return what calls `open_lab` in an empty folder and says which folder JupyterLab shows."""
 
     class Process:
-        def __init__(self, command: list[str], env: dict[str, str]) -> None:
+        def __init__(self, command: list[str], **_options: object) -> None:
             seen.append(command)
 
         def wait(self) -> int:

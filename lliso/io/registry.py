@@ -165,7 +165,18 @@ def convert(
     fov: FieldOfView | None = None,
     partial: bool = False,
 ) -> Path:
-    """Read any known format and write netCDF; see `read_map` and `write_map`."""
+    """Read any known format and write netCDF; see `read_map` and `write_map`.
+
+    Raises
+    ------
+    ValueError
+        If the result would replace the file it is made from.
+    """
+    if Path(dst).exists() and Path(src).exists() and Path(dst).samefile(src):
+        raise ValueError(
+            f"the result must not replace its input, got {os.fspath(dst)!r} for both; "
+            "give another name"
+        )
     return write_map(read_map(src, format=format, fov=fov, partial=partial), dst)
 
 

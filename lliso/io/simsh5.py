@@ -9,6 +9,7 @@ package, which loads the whole file; the compression filters come from the packa
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -128,7 +129,8 @@ def _need_plugin() -> None:
         import hdf5plugin  # noqa: F401 - importing it registers the filters
     except ModuleNotFoundError as err:
         raise ModuleNotFoundError(
-            "reading SIMS-H5 needs the package hdf5plugin: pip install hdf5plugin"
+            "reading SIMS-H5 needs the package hdf5plugin, got none; "
+            f'"{sys.executable}" -m pip install hdf5plugin'
         ) from err
 
 
