@@ -151,7 +151,7 @@ class MapStage:
 
         Integrating over them instead of taking their best values. The smaller P, the more a slope
         on the rim makes of the steps, and the fewer such slopes fit by chance: leaving this out
-        favours small P (by 15 % at 600 counts a pixel).
+        favours small P (by a few per cent at 600 counts a pixel).
         """
         q = self.problem
         weighted = cho_solve(factor, image.T).T
