@@ -28,6 +28,7 @@ from lliso.fit.two_grains import as_patch
 from lliso.fit.window import cut_window
 from lliso.maps.cuts import line_profile
 from lliso.schema import LI6, LI7, check_map
+from lliso.units import LENGTH, UM_PER_CM, parse_quantity
 
 __all__ = ["METHODS", "cut_profiles", "fit_boundaries", "fit_picks", "mean_grain_slope"]
 
@@ -51,7 +52,7 @@ def fit_boundaries(
     d_bulk_std: float | str = 0.0,
     delta: float | str = "0.5 nm",
     method: Method = "patch",
-    resolution: float = 1.0,
+    resolution: float | str = 1.0,
     mean_slope: float | None = None,
     blur: float | Literal["fit"] | None = None,
     level: float = 0.95,
@@ -77,10 +78,11 @@ def fit_boundaries(
         On the pixels of a patch, place and angle refined (`lliso.fit.patch`); the same model on the
         slices of the cut (`lliso.fit.boundary`); fields that obey the diffusion equation on both
         sides (`lliso.fit.two_grains`); the paper's two quadratics, for comparison only.
-    resolution : float
+    resolution : float or str
         Full width at half maximum of the point spread function in µm; sets the guard.
     blur : float or "fit", optional
-        Fit the blurred step on the profile instead (see `lliso.fit.boundary.fit_boundary`).
+        With ``method="profile"``: fit the blurred step, of this standard deviation in µm, instead
+        of keeping a guard off the boundary (see `lliso.fit.boundary.fit_boundary`).
     mean_slope : float, optional
         Mean in-grain slope of the map in 1/cm for the curvature prior; default: pooled over the
         windows of these picks (see `mean_grain_slope`).
@@ -111,13 +113,14 @@ def fit_boundaries(
     Eqs. (2), (3) of G. Hasegawa et al., J. Mater. Chem. A 12 (2024) 731.
     """
     constants = Constants.parse(d_bulk, d_bulk_std, delta, level)
+    resolution = parse_quantity(resolution, LENGTH, "resolution")
     _check_options(method, resolution, mean_slope, blur)
     check_map(ds, needs=(LI6, LI7))
     picks.check(ds)
     if not picks.boundaries:
         raise ValueError("the picks must hold at least one boundary, got none; mark one on a cut")
     profiles = cut_profiles(ds, picks)
-    slope = None if mean_slope is None else abs(mean_slope) * 1e-4
+    slope = None if mean_slope is None else abs(mean_slope) / UM_PER_CM
     fits = fit_picks(
         None if method in PROFILE_METHODS else PatchImage.from_map(ds),
         profiles,
@@ -145,6 +148,10 @@ def _check_options(method: str, resolution: float, mean_slope: float | None, blu
     is_length = isinstance(blur, (int, float, np.number)) and 0 <= blur < np.inf
     if blur is not None and blur != "fit" and not is_length:
         raise ValueError(f"blur must be a standard deviation in um or 'fit', got {blur!r}")
+    if blur is not None and method != "profile":
+        raise ValueError(
+            f"blur needs method='profile', got {method!r}; the other methods keep a guard instead"
+        )
 
 
 def cut_profiles(ds: xr.Dataset, picks: Picks) -> dict[str, xr.Dataset]:
@@ -199,37 +206,48 @@ def fit_picks(
     list of BoundaryFit
         In the order of the picks. A boundary whose window is too short becomes a failed fit.
     """
-    few = False
+    on_pixels = image is not None and method in ("patch", "two_grains")
+    few = mean_slope is None and method != "paper2024" and len(picks.boundaries) < FEWEST_WINDOWS
     if mean_slope is None and method != "paper2024":
         # Straight lines first: they tell how steep the grains are, which is what the prior on the
         # curvatures needs to know.
         mean_slope = mean_grain_slope(profiles, picks, resolution)
-        few = len(picks.boundaries) < FEWEST_WINDOWS and method in ("patch", "profile")
     slope = np.inf if mean_slope is None else mean_slope
-
-    def fit_one(pick: BoundaryPick) -> BoundaryFit:
-        if method in PROFILE_METHODS or blur is not None or image is None:
-            return fit_boundary(
-                profiles[pick.cut],
-                pick,
-                method="paper2024" if method == "paper2024" else "profile",
-                resolution=resolution,
-                mean_slope=slope,
-                blur=blur,
-                rounds=rounds,
-            )
-        geometry = geometry_of_pick(pick, picks.cut(pick.cut))
-        fit = fit_patch(image, geometry, resolution=resolution, mean_slope=slope)
-        return as_patch(image, geometry, fit) if method == "two_grains" else fit
-
     fits = []
     for pick in picks.boundaries:
         try:
-            fit = fit_one(pick)
+            fit = (
+                _fit_pixels(image, picks, pick, method, resolution, slope)
+                if on_pixels and image is not None
+                else fit_boundary(
+                    profiles[pick.cut],
+                    pick,
+                    method=method,
+                    resolution=resolution,
+                    mean_slope=slope,
+                    blur=blur,
+                    rounds=rounds,
+                )
+            )
         except ValueError as err:
             fit = failed_fit(pick, str(err))
         fits.append(replace(fit, flags=(*fit.flags, "few_windows")) if few else fit)
     return fits
+
+
+def _fit_pixels(
+    image: PatchImage,
+    picks: Picks,
+    pick: BoundaryPick,
+    method: Method,
+    resolution: float,
+    mean_slope: float,
+) -> BoundaryFit:
+    geometry = geometry_of_pick(pick, picks.cut(pick.cut))
+    fit = fit_patch(image, geometry, resolution=resolution, mean_slope=mean_slope)
+    if method == "two_grains":
+        return as_patch(image, geometry, fit, resolution=resolution)
+    return fit
 
 
 def mean_grain_slope(

@@ -38,6 +38,8 @@ PROFILE_METHODS: tuple[Method, ...] = ("profile", "paper2024")
 #: width of the prior on a grain's curvature: this share of the mean in-grain slope may be gained or
 #: lost over the window's reach (found in simulations of 16 µm and 34 µm grains, set once)
 CURVATURE_SHARE = 0.6
+#: probability of a larger chi-square below which a fit is called poor
+POOR_FIT = 1e-3
 #: full width at half maximum of a Gaussian over its standard deviation
 FWHM_PER_STD = 2.3548200450309493
 #: fitted positions are sought within this many µm of the pick
@@ -281,7 +283,7 @@ def judged(
     known = dof > 0.5
     p_value = float(chi2_distribution.sf(chi2, dof)) if known else np.nan
     flags = []
-    if known and p_value < 1e-3:
+    if known and p_value < POOR_FIT:
         flags.append("poor_fit")
     if abs(parameters["step"]) < 2 * np.sqrt(covariance[0, 0]):
         flags.append("step_not_significant")

@@ -22,6 +22,7 @@ from lliso.fit.patch import (
     PatchImage,
     fit_patch,
     patch_pixels,
+    placed_as,
 )
 from lliso.fit.uncertainty import RatioSet, ratio_set
 
@@ -93,8 +94,7 @@ def patch_residuals(image: PatchImage, geometry: PatchGeometry, fit: PatchFit) -
     -------
     Residuals
     """
-    placed = replace(geometry, x=fit.place[0], y=fit.place[1], nx=fit.normal[0], ny=fit.normal[1])
-    pixels = patch_pixels(image, placed, fit.guard, None)
+    pixels = patch_pixels(image, placed_as(geometry, fit), fit.guard, None)
     names = ("level", "step", "slope", "curvature_before", "curvature_after")
     value = np.array([fit.parameters[name] for name in names])
     fitted = boundary_terms(pixels.nu) @ value + fit.along * pixels.tau

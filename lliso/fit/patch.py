@@ -225,9 +225,9 @@ def fit_patch(
     ValueError
         If too few pixels are left on a side.
     """
-    turn, given = 0.0, geometry
+    turn, shift_std, given = 0.0, math.nan, geometry
     if refine:
-        geometry, turn = refined_geometry(image, geometry, resolution=resolution)
+        geometry, turn, shift_std = refined_geometry(image, geometry, resolution=resolution)
     moved = math.hypot(geometry.x - given.x, geometry.y - given.y)
     guard = guard_factor * guard_length(image.pitch, resolution)
     pixels = patch_pixels(image, geometry, guard, allowed)
@@ -256,14 +256,30 @@ def fit_patch(
         normal=(geometry.nx, geometry.ny),
         along=float(fit.value[5]),
         turn=math.degrees(turn),
+        position_std=shift_std,
         information=np.asarray(np.linalg.inv(fit.covariance) - np.diag(prior**-2.0), dtype=float),
         prior_precision=prior**-2.0,
     )
 
 
+def placed_as(geometry: PatchGeometry, fit: PatchFit) -> PatchGeometry:
+    """Return a patch moved to where a fit of it was placed; its window's ends stay."""
+    dx, dy = fit.place[0] - geometry.x, fit.place[1] - geometry.y
+    shift = dx * fit.normal[0] + dy * fit.normal[1]
+    return replace(
+        geometry,
+        x=fit.place[0],
+        y=fit.place[1],
+        nx=fit.normal[0],
+        ny=fit.normal[1],
+        reach_before=geometry.reach_before + shift,
+        reach_after=geometry.reach_after - shift,
+    )
+
+
 def refined_geometry(
     image: PatchImage, geometry: PatchGeometry, *, resolution: float = 1.0, rounds: int = 12
-) -> tuple[PatchGeometry, float]:
+) -> tuple[PatchGeometry, float, float]:
     """Place a boundary and its angle by the likelihood of a blurred step on the pixels around it.
 
     A scan across the boundary finds the step, Gauss–Newton steps then settle place and angle.
@@ -282,6 +298,8 @@ def refined_geometry(
         stay where they were.
     turn : float
         By how much the normal was turned, in radians.
+    shift_std : float
+        Standard error of the place across the boundary in µm; NaN if it was not fitted.
     """
     guard = guard_length(image.pitch, resolution)
     near = replace(
@@ -292,17 +310,18 @@ def refined_geometry(
     try:
         pixels = patch_pixels(image, near, 0.0, None, far_guard=guard)
     except ValueError:
-        return geometry, 0.0
+        return geometry, 0.0, math.nan
     # The beam, and the width of a pixel.
     blur = math.hypot(resolution / FWHM_PER_STD, image.pitch / math.sqrt(12))
     pooled = float(pixels.light.sum() / pixels.total.sum())
     weight = pixels.total / max(pooled * (1 - pooled), 1e-9)
     shift = _scanned_shift(pixels, weight, blur, LARGEST_SHIFT)
-    turn, largest_turn = 0.0, math.radians(_LARGEST_TURN)
+    turn, shift_std, largest_turn = 0.0, math.nan, math.radians(_LARGEST_TURN)
     for _ in range(rounds):
         step = _placing_step(pixels, weight, blur, shift, turn)
         if step is None:
-            return geometry, 0.0
+            return geometry, 0.0, math.nan
+        shift_std = step[2]
         # A blurred step is felt only within its blur: longer strides would overshoot.
         shift = float(np.clip(shift + np.clip(step[0], -1, 1), -LARGEST_SHIFT, LARGEST_SHIFT))
         turn = float(np.clip(turn + np.clip(step[1], -0.1, 0.1), -largest_turn, largest_turn))
@@ -311,15 +330,19 @@ def refined_geometry(
     # nu' = cos(turn) nu + sin(turn) tau, so the normal turns from n towards the tangent.
     c, s = math.cos(turn), math.sin(turn)
     nx, ny = c * geometry.nx - s * geometry.ny, s * geometry.nx + c * geometry.ny
-    return replace(
-        geometry,
-        x=geometry.x + shift * nx,
-        y=geometry.y + shift * ny,
-        nx=nx,
-        ny=ny,
-        reach_before=geometry.reach_before + shift,
-        reach_after=geometry.reach_after - shift,
-    ), turn
+    return (
+        replace(
+            geometry,
+            x=geometry.x + shift * nx,
+            y=geometry.y + shift * ny,
+            nx=nx,
+            ny=ny,
+            reach_before=geometry.reach_before + shift,
+            reach_after=geometry.reach_after - shift,
+        ),
+        turn,
+        shift_std,
+    )
 
 
 def _scanned_shift(pixels: PatchPixels, weight: FloatArray, blur: float, farthest: float) -> float:
@@ -345,8 +368,11 @@ def _scanned_shift(pixels: PatchPixels, weight: FloatArray, blur: float, farthes
 
 def _placing_step(
     pixels: PatchPixels, weight: FloatArray, blur: float, shift: float, turn: float
-) -> tuple[float, float] | None:
-    """Return a Gauss–Newton step of (shift, turn); None where the step is not significant."""
+) -> tuple[float, float, float] | None:
+    """Return a Gauss–Newton step of (shift, turn) and the error of the shift.
+
+    None where the step is not significant.
+    """
     nu = math.cos(turn) * pixels.nu + math.sin(turn) * pixels.tau - shift
     terms = np.column_stack([np.ones_like(nu), blurred_step(nu, blur) - 0.5, nu, pixels.tau])
     normal = (terms * weight[:, None]).T @ terms
@@ -360,7 +386,7 @@ def _placing_step(
     normal = (full * weight[:, None]).T @ full
     normal[np.diag_indices(6)] *= 1 + 1e-9
     change = np.linalg.solve(normal, full.T @ (weight * (fraction - terms @ value)))
-    return float(change[4]), float(change[5])
+    return float(change[4]), float(change[5]), float(np.sqrt(np.linalg.inv(normal)[4, 4]))
 
 
 def _reaches(geometry: PatchGeometry, guard: float) -> tuple[float, float]:

@@ -15,20 +15,23 @@ it. Straight boundary, equal D on both sides.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from scipy.special import ndtri
+from scipy.stats import chi2 as chi2_distribution
 
 from lliso._types import BoolArray, FloatArray
-from lliso.fit.patch import PatchFit, PatchGeometry, PatchImage, patch_pixels, refined_geometry
-from lliso.fit.uncertainty import (
-    LOWER_LIMIT,
-    MEASURED,
-    NOT_MEASURABLE,
-    UPPER_LIMIT,
-    RatioSet,
+from lliso.fit.boundary import POOR_FIT
+from lliso.fit.patch import (
+    PatchFit,
+    PatchGeometry,
+    PatchImage,
+    patch_pixels,
+    placed_as,
+    refined_geometry,
 )
+from lliso.fit.uncertainty import RatioSet, kind_of
 from lliso.fit.window import guard_length
 
 #: ln(ε · size of the patch) is profiled from here to there
@@ -53,8 +56,8 @@ class TwoGrainFit:
         −2 ln L on the grid, less its minimum.
     degree : int
         Highest k.
-    chi2_red : float
-        Reduced χ² at the minimum.
+    chi2_red, p_value : float
+        Goodness of fit at the minimum.
     step, slope : float
         ΔC at the boundary and dC/dν (1/µm), averaged along it, at the minimum.
     n_pixels : int
@@ -67,6 +70,7 @@ class TwoGrainFit:
     misfit: FloatArray
     degree: int
     chi2_red: float
+    p_value: float
     step: float
     slope: float
     n_pixels: int
@@ -86,13 +90,7 @@ class TwoGrainFit:
             if last == inside.size - 1
             else math.exp(self._crossing(last, last + 1, threshold))
         )
-        kinds = {
-            (False, False): MEASURED,
-            (True, False): UPPER_LIMIT,
-            (False, True): LOWER_LIMIT,
-            (True, True): NOT_MEASURABLE,
-        }
-        return RatioSet(low, high, kinds[(low == 0.0, math.isinf(high))])
+        return RatioSet(low, high, kind_of(low, high))
 
     def _crossing(self, i: int, j: int, threshold: float) -> float:
         a, b = self.misfit[i], self.misfit[j]
@@ -111,7 +109,9 @@ class TwoGrainPatch(PatchFit):
     likelihood: TwoGrainFit = field(kw_only=True)
 
 
-def as_patch(image: PatchImage, geometry: PatchGeometry, plain: PatchFit) -> TwoGrainPatch:
+def as_patch(
+    image: PatchImage, geometry: PatchGeometry, plain: PatchFit, *, resolution: float = 1.0
+) -> TwoGrainPatch:
     """Fit the two-grain field at the place of a plain patch fit, for the table.
 
     Parameters
@@ -122,18 +122,20 @@ def as_patch(image: PatchImage, geometry: PatchGeometry, plain: PatchFit) -> Two
         The patch.
     plain : PatchFit
         The patch fit of the same boundary.
+    resolution : float
+        Full width at half maximum of the point spread function in µm.
 
     Returns
     -------
     TwoGrainPatch
     """
-    placed = replace(
-        geometry, x=plain.place[0], y=plain.place[1], nx=plain.normal[0], ny=plain.normal[1]
-    )
-    fit = fit_two_grains(image, placed, refine=False)
+    fit = fit_two_grains(image, placed_as(geometry, plain), resolution=resolution, refine=False)
     known = {f.name: getattr(plain, f.name) for f in fields(PatchFit)}
     known["parameters"] = {**plain.parameters, "step": fit.step, "slope": fit.slope}
     known["chi2_red"] = fit.chi2_red
+    known["p_value"] = fit.p_value
+    kept = [f for f in plain.flags if f not in ("poor_fit", "step_not_significant")]
+    known["flags"] = (*kept, "poor_fit") if fit.p_value < POOR_FIT else tuple(kept)
     known["covariance"] = np.full((2, 2), np.nan)
     return TwoGrainPatch(**known, likelihood=fit)
 
@@ -197,7 +199,7 @@ def fit_two_grains(
     if degree is not None and degree not in DEGREES:
         raise ValueError(f"degree must be 1, 2 or 3, got {degree}")
     if refine:
-        geometry, _ = refined_geometry(image, geometry, resolution=resolution)
+        geometry, _, _ = refined_geometry(image, geometry, resolution=resolution)
     pixels = patch_pixels(image, geometry, guard_length(image.pitch, resolution), allowed)
     size = float(np.sqrt(np.mean(pixels.nu**2 + pixels.tau**2)))
     fraction = pixels.light / pixels.total
@@ -209,7 +211,7 @@ def fit_two_grains(
         fits.append((k, *_profiled(terms, weight, fraction, k)))
     k, grid, misfit, value = min(fits, key=lambda f: f[2].min() + 2 * (2 * f[0] + 3))
     best = int(np.argmin(misfit))
-    chi2 = float(misfit[best])
+    chi2, dof = float(misfit[best]), max(pixels.nu.size - 2 * k - 4, 1)
     step, slope = _at_boundary(value[best], math.exp(grid[best]), k, pixels.tau / size)
     log_epsilon = grid - math.log(size)
     return TwoGrainFit(
@@ -218,7 +220,8 @@ def fit_two_grains(
         log_epsilon=log_epsilon,
         misfit=misfit - chi2,
         degree=k,
-        chi2_red=chi2 / max(pixels.nu.size - 2 * k - 4, 1),
+        chi2_red=chi2 / dof,
+        p_value=float(chi2_distribution.sf(chi2, dof)),
         step=step,
         slope=slope / size,
         n_pixels=int(pixels.nu.size),

@@ -108,6 +108,19 @@ def ratio_set(
     return RatioSet(0.0, math.inf, NOT_MEASURABLE)
 
 
+def kind_of(low: float, high: float) -> str:
+    """Return what limits of 0 and infinity leave of a measurement.
+
+    Examples
+    --------
+    >>> kind_of(0.0, 2e-6)
+    'upper_limit'
+    """
+    if low > 0:
+        return LOWER_LIMIT if math.isinf(high) else MEASURED
+    return NOT_MEASURABLE if math.isinf(high) else UPPER_LIMIT
+
+
 def positive_set(angle: FloatArray, inside: BoolArray, scale: float) -> RatioSet:
     """Classify a set of ratios scale · tan(angle) given on a grid of angles from −π/2 to π/2.
 
@@ -140,13 +153,7 @@ def positive_set(angle: FloatArray, inside: BoolArray, scale: float) -> RatioSet
     holds_zero = bool(np.any(inside & (np.abs(angle) <= angle[1] - angle[0])))
     low = 0.0 if holds_zero else scale * math.tan(angle[at[0]])
     high = math.inf if unbounded else scale * math.tan(angle[at[-1]])
-    kinds = {
-        (False, False): MEASURED,
-        (True, False): UPPER_LIMIT,
-        (False, True): LOWER_LIMIT,
-        (True, True): NOT_MEASURABLE,
-    }
-    return RatioSet(low, high, kinds[(holds_zero, unbounded)])
+    return RatioSet(low, high, kind_of(low, high))
 
 
 def _roots(a: float, half_b: float, c: float, discriminant: float) -> tuple[float, float]:

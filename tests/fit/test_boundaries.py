@@ -294,6 +294,32 @@ def test_pixels_find_place_and_angle_by_themselves(rng, method):
     assert math.isnan(row["step_std"]) == (method == "two_grains")
 
 
+@pytest.mark.parametrize("off", [-5, -4, -3, -1.5, 0, 1.5, 3, 4, 5])
+@pytest.mark.parametrize("angle", [0.0, 12.0])
+def test_a_pick_beside_its_boundary_is_put_right_and_flagged(rng, off, angle):
+    """Hands shake at a beamtime: the default fit goes to the step, and says so if it went far."""
+    ds = blurred_map(rng, angle=angle, counts=20_000)
+    cut = LineCut(name="a", start=(20, 0), end=(20, 90), width=24)
+    pick = BoundaryPick(name="1", cut="a", position=45 + off, window=(0, 90))
+    row = fitted(ds, Picks(cuts=(cut,), boundaries=(pick,)).anchored_to(ds), method="patch")
+    away = (row["x"] - 20) * math.sin(math.radians(angle)) + (row["y"] - 45) * math.cos(
+        math.radians(angle)
+    )
+    assert abs(away) < 4 * row["position_std"] + 0.02
+    assert row["slope"] == pytest.approx(SLOPE * 1e4, abs=4 * row["slope_std"])
+    assert row["step"] == pytest.approx(STEP, abs=4 * row["step_std"])
+    assert ("position_off" in row["flags"]) == (
+        abs(off) * math.cos(math.radians(angle)) > row["guard"]
+    )
+
+
+@pytest.mark.parametrize("method", ["patch", "two_grains", "paper2024"])
+def test_blur_belongs_to_the_profile(method):
+    ds = expected_map()
+    with pytest.raises(ValueError, match=f"blur needs method='profile', got '{method}'"):
+        fitted(ds, method=method, blur=0.5)
+
+
 def test_a_fit_on_pixels_can_be_drawn_along_its_cut(rng):
     ds = blurred_map(rng, angle=11.0, counts=20_000)
     picks = across(ds)
@@ -356,7 +382,7 @@ BAD_CALLS = [
     ({"blur": -1}, "blur must be a standard deviation in um or 'fit', got -1"),
     ({"blur": "fitted"}, "blur must be a standard deviation in um or 'fit', got 'fitted'"),
     ({"resolution": -1.0}, "resolution must be a length in um, got -1 um"),
-    ({"resolution": math.nan}, "resolution must be a length in um, got nan um"),
+    ({"resolution": math.nan}, "resolution must be finite, got nan"),
     ({"mean_slope": math.nan}, "mean_slope must be a number in 1/cm, got nan"),
 ]
 

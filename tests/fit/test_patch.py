@@ -75,9 +75,10 @@ def test_a_misplaced_pick_is_put_right(shift, turn):
         28.0,
         28.0,
     )
-    found, _ = refined_geometry(image(fraction, 3e3), wrong)
+    found, _, std = refined_geometry(image(fraction, 3e3), wrong)
     offset = (found.x - MIDDLE[0]) * n[0] + (found.y - MIDDLE[1]) * n[1]
     assert abs(offset) < 0.05
+    assert 0.02 < std < 0.3
     assert found.nx * n[0] + found.ny * n[1] == pytest.approx(1.0, abs=2e-5)
     fit = fit_patch(image(fraction, 1e9), wrong)
     assert fit.parameters["slope"] == pytest.approx(-1.1e-4, rel=0.02)
@@ -88,9 +89,10 @@ def test_a_step_lost_in_the_noise_leaves_the_pick_where_it_was(rng):
     total = np.full(fraction.shape, 100.0)
     noisy = PatchImage(rng.binomial(100, fraction).astype(float), total, X, Y, 0.977)
     given = geometry(n)
-    found, turn = refined_geometry(noisy, given)
+    found, turn, std = refined_geometry(noisy, given)
     assert found == given
     assert turn == 0.0
+    assert np.isnan(std)
 
 
 def test_bias_scatter_and_coverage_on_its_own_fields(rng):
