@@ -117,8 +117,7 @@ def d_bulk_from_map(
         Distance kept from the boundaries in µm; default: 1.5 resolutions and a pixel. Must be
         more than the blur, or the steps count as slope.
     from_counts : bool, optional
-        Whether the network was found from counts alone; default: whether it holds a probability
-        below 1.
+        Whether the network was found from counts alone; default: what the network says.
 
     Returns
     -------
@@ -152,7 +151,7 @@ def d_bulk_from_map(
     slopes = grain_slopes(ds, network, resolution=resolution, erosion=off)
     grain, grain_std = slopes.attrs["mean_slope_per_cm"], slopes.attrs["mean_slope_std_per_cm"]
     if from_counts is None:
-        from_counts = bool((network["probability"] < 1).any())
+        from_counts = network.attrs.get("found_from") == "counts"
     flags += _flags(ds, network, slopes, profile, resolution, from_counts)
     d_eff = (UM_PER_CM**-2) / (4 * time * profile.slope**2)
     macro = profile.mean_gradient * UM_PER_CM

@@ -232,6 +232,7 @@ def _table(
         delta_nm=constants.delta,
         level=constants.level,
         mean_slope_per_cm=slope,
+        found_from=str(network.attrs.get("found_from", "")),
     )
 
 

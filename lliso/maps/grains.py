@@ -64,7 +64,7 @@ def boundary_network(
     xarray.Dataset
         `COLUMNS` along ``boundary``; ``grain_area``, ``grain_x``, ``grain_y`` along ``grain`` and
         ``label(pixel_y, pixel_x)``, with the numbers of ``grain``. Attributes:
-        ``mean_intercept_um`` and ``mean_intercept_std_um``.
+        ``mean_intercept_um``, ``mean_intercept_std_um`` and ``found_from``.
         Flags: ``bent`` (straightness below 0.9), ``short`` (less than 5 µm), ``map_edge`` (it
         reaches the edge of the map, or a ray along its normal does).
 
@@ -126,6 +126,7 @@ def boundary_network(
         },
         attrs={
             **{k: owner.attrs[k] for k in ("map_id", "stage", "simulated") if k in owner.attrs},
+            "found_from": str(grains.attrs.get("found_from", "")),
             "mean_intercept_um": mean,
             "mean_intercept_std_um": std,
         },

@@ -40,6 +40,8 @@ _JUDGING_SLOPE = (0.3, 0.3)
 _REACH = 14.0
 #: significance at which a boundary is as likely there as not, and the width of the turn
 _EVEN, _TURN = 2.6, 0.45
+#: attributes of the map that its grains carry on
+_KEPT = ("map_id", "stage", "simulated")
 #: price of a boundary in natural logarithms, per µm and as such
 _COST, _START = 0.1, 2.0
 #: significance that an image or traces of unit evidence per µm add to the ridges
@@ -160,8 +162,8 @@ def local_significance(
     Returns
     -------
     array, shape (boundary,)
-        Root of the sum over the maps of (step / its error)², with the prior on the gradient; 0
-        where a side holds too few pixels.
+        Step over its error, the maps weighed with what each is expected to give, with the prior
+        on the gradient; 0 where a side holds too few pixels.
     """
     label = network["label"].values
     x, y = evidence.x.reshape(label.shape)[0], evidence.y.reshape(label.shape)[:, 0]
@@ -190,7 +192,7 @@ def _significance(
     evidence: Evidence, number: IntArray, side: FloatArray, inside: FloatArray
 ) -> float:
     terms = np.concatenate([np.ones((1, side.size)), 0.5 * side[None], inside])
-    total = 0.0
+    total = norm = 0.0
     for m in range(len(evidence.fraction)):
         w = evidence.weight[m, number]
         c = evidence.fraction[m, number] - evidence.slope[m] @ inside
@@ -198,8 +200,13 @@ def _significance(
         normal[[2, 3], [2, 3]] += 1.0 / evidence.slope_std[m] ** 2
         normal[[0, 1], [0, 1]] += 1e-9 * (w.sum() + 1e-300)
         inverse = np.linalg.inv(normal)
-        total += float((inverse @ (terms @ (w * c)))[1] ** 2 / inverse[1, 1])
-    return float(np.sqrt(total))
+        step = float((inverse @ (terms @ (w * c)))[1])
+        # The steps of one boundary have one sign at all stages and go with the gradient: so much
+        # significance each map is expected to give, and with that it is weighed.
+        share = float(evidence.slope_std[m]) / float(np.sqrt(inverse[1, 1]))
+        total += share * step / float(np.sqrt(inverse[1, 1]))
+        norm += share**2
+    return abs(total) / float(np.sqrt(norm))
 
 
 def segment_grains(
@@ -227,7 +234,8 @@ def segment_grains(
     xarray.Dataset
         ``label(y, x)``, and per boundary piece (along ``piece``) its place ``piece_x``,
         ``piece_y``, ``piece_significance`` (step over its error) and ``piece_probability``, which
-        `lliso.maps.grains.boundary_network` carries on.
+        `lliso.maps.grains.boundary_network` carries on. Attribute ``found_from``: "counts", or
+        what helped them.
 
     Raises
     ------
@@ -269,12 +277,10 @@ def segment_grains(
     found = xr.Dataset(
         {"label": ((Y, X), label, {"long_name": "grain"})},
         coords={X: several[0][X], Y: several[0][Y]},
-        attrs={
-            k: several[0].attrs[k]
-            for k in ("map_id", "stage", "simulated")
-            if k in several[0].attrs
-        },
+        attrs={k: several[0].attrs[k] for k in _KEPT if k in several[0].attrs},
     )
+    helped = [n for n, v in (("image", optical), ("traces", traces)) if v is not None]
+    found.attrs["found_from"] = " and ".join(["counts", *helped])
     if label.max() == 0:
         return found
     return _with_probabilities(found, judging)

@@ -92,6 +92,8 @@ def test_flags():
     named = t.assign(probability=("boundary", np.linspace(0, 1, 240)))
     half = population_permeability(named, least_probability=0.5)
     assert (half.n, half.flags) == (120, ("visible_steps_only",))
+    found = population_permeability(t.assign_attrs(found_from="counts"))
+    assert found.flags == ("undetected_boundaries",)
     with pytest.raises(ValueError, match="at least 10 fitted boundaries, got 8"):
         population_permeability(table(rng, n=8)[0])
 

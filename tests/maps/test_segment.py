@@ -102,6 +102,8 @@ def test_an_image_shows_what_the_counts_cannot():
     grey += np.random.default_rng(8).normal(0, 8, grey.shape)
     image = xr.DataArray(grey, dims=("y", "x"), coords={"x": fine_x, "y": fine_y})
     network = boundary_network(segment_grains(ds, optical=image))
+    assert network.attrs["found_from"] == "counts and image"
+    assert segment_grains(ds).attrs["found_from"] == "counts"
     best = network.isel(boundary=int(network.length.values.argmax()))
     assert float(best.x) == pytest.approx(60.3, abs=1.0)
     assert float(best.probability) > 0.9
