@@ -114,6 +114,14 @@ def _with_mirrors(
 
 
 def _from_hull(points: FloatArray, weights: FloatArray, n: int) -> PowerDiagram:
+    low, high, ends = hull_edges(points, weights, n)
+    return PowerDiagram(n, np.column_stack([low, np.where(high < n, high, -1)]), ends)
+
+
+def hull_edges(
+    points: FloatArray, weights: FloatArray, n: int
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Edges of the cells of the first `n` points: lower and higher point, and the end points."""
     centre = points.mean(axis=0)
     local = points - centre
     lifted = np.column_stack([local, (local**2).sum(axis=1) - weights])
@@ -129,9 +137,8 @@ def _from_hull(points: FloatArray, weights: FloatArray, n: int) -> PowerDiagram:
     second = hull.simplices[facet, (opposite + 2) % 3]
     low, high = np.minimum(first, second), np.maximum(first, second)
     use = (facet < other) & lower[facet] & lower[other] & (low < n)
-    pairs = np.column_stack([low[use], np.where(high[use] < n, high[use], -1)])
     ends = np.stack([vertex[facet[use]], vertex[other[use]]], axis=1)
-    return PowerDiagram(n, pairs, ends)
+    return low[use], high[use], ends
 
 
 def fit_weights(

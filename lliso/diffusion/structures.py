@@ -245,6 +245,32 @@ def laguerre_structure(
     >>> s.n_grains
     159
     """
+    areas, squeezed = grain_areas(box, mean, spread, rng, elongation)
+    x0, y0, x1, y1 = squeezed
+    sites = rng.random((len(areas), 2)) * np.array([x1 - x0, y1 - y0]) + [x0, y0]
+    diagram = fit_weights(sites, areas, squeezed)[2]
+    vertices, cells, ends, grains = cell_polygons(diagram, squeezed)
+    vertices = vertices * [1.0, elongation]
+    whole = (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
+    return assembled(whole, vertices, cells, ends, grains, permeability, diffusivity)
+
+
+def grain_areas(
+    box: Box, mean: float, spread: float, rng: np.random.Generator, elongation: float = 1.0
+) -> tuple[FloatArray, Box]:
+    """Draw areas of equiaxed grains that fill the box, and the box squeezed along y to hold them.
+
+    Raises
+    ------
+    ValueError
+        If a length is not positive, or fewer than two grains fit into the box.
+
+    Examples
+    --------
+    >>> areas, squeezed = grain_areas((0, 0, 90, 90), 16.0, 8.0, np.random.default_rng(3), 2.0)
+    >>> squeezed, round(float(areas.sum()), 9)
+    ((0.0, 0.0, 90.0, 45.0), 4050.0)
+    """
     x0, y0, x1, y1 = (float(v) for v in box)
     for name, value in (("mean", mean), ("spread", spread), ("elongation", elongation)):
         if not (np.isfinite(value) and value > 0):
@@ -255,15 +281,9 @@ def laguerre_structure(
     n = int(total / (0.25 * np.pi * (mean**2 + spread**2)))
     if n < 2:
         raise ValueError(f"box must hold at least 2 grains, got room for {n}; enlarge the box")
-    squeezed = (x0, y0 / elongation, x1, y1 / elongation)
     areas = lognormal_diameters(n, mean, spread, rng) ** 2
     areas *= total / elongation / areas.sum()
-    size = np.array([x1 - x0, squeezed[3] - squeezed[1]])
-    sites = rng.random((n, 2)) * size + [x0, squeezed[1]]
-    diagram = fit_weights(sites, areas, squeezed)[2]
-    vertices, cells, ends, grains = cell_polygons(diagram, squeezed)
-    vertices = vertices * [1.0, elongation]
-    return assembled((x0, y0, x1, y1), vertices, cells, ends, grains, permeability, diffusivity)
+    return areas, (x0, y0 / elongation, x1, y1 / elongation)
 
 
 def laminate(

@@ -47,7 +47,7 @@ def truth_dataset(
     blurred = intensity[:, 0] / intensity.sum(axis=1)
     grain_d = solution.grain_diffusivity / UM_PER_CM**2
     rate, label = under_beam.pixels(under_beam.rate), under_beam.label
-    macro_y, macro = _macroscopic(solution)
+    macro_y, macro = mean_profile(solution)
     b, st = "boundary", "stage"
 
     def var(dims: Any, values: Any, units: str, name: str) -> Any:
@@ -112,8 +112,8 @@ def _steps_and_slopes(
     return steps, slopes * UM_PER_CM
 
 
-def _macroscopic(solution: Solved, pitch: float = 10.0) -> tuple[FloatArray, FloatArray]:
-    """C averaged over the width, along y."""
+def mean_profile(solution: Solved, pitch: float = 10.0) -> tuple[FloatArray, FloatArray]:
+    """C averaged over the width: y in µm, every `pitch`, and C (stage, y)."""
     x0, y0, x1, y1 = solution.extent
     n = max(int((y1 - y0) / pitch), 2)
     y = y0 + (np.arange(n) + 0.5) * (y1 - y0) / n
