@@ -7,6 +7,7 @@ that are the same bytes whenever the numbers are.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
+from matplotlib.path import Path as Path2D
 from matplotlib.ticker import NullFormatter
 
 from lliso.fit.boundaries import cut_profiles, fit_picks
@@ -42,6 +44,10 @@ DATA = "#000000"
 FIT = "#D55E00"
 CUT = "#FFFFFF"
 BOUNDARY = "#0072B2"
+
+#: where a name may stand beside a point: alignment, and the sign of its distance
+_SIDES_X = {"left": 1, "right": -1}
+_SIDES_Y = {"bottom": 1, "top": -1}
 
 STYLE: Any = {
     "font.size": 8.0,
@@ -139,7 +145,8 @@ def draw_map(
     ax.set_title(map_title(ds), size=STYLE["axes.titlesize"])
     draw_scale_bar(ax, x1 - x0)
     if ax.figure is not None:
-        bar = ax.figure.colorbar(image, ax=ax, fraction=0.025, pad=0.01)
+        # Beside the map and as tall as it: a bar with room of its own keeps that of the figure.
+        bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.015, 0.0, 0.022, 1.0)))
         bar.set_label("⁶Li fraction C", size=STYLE["axes.labelsize"])
         bar.ax.tick_params(labelsize=STYLE["ytick.labelsize"])
         bar.outline.set_linewidth(0.4)
@@ -186,12 +193,8 @@ def draw_cut(
     """
     ux, uy = cut.direction
     half = cut.width / 2
-    corners = [
-        (p[0] - s * half * uy, p[1] + s * half * ux)
-        for p, s in ((cut.start, 1), (cut.end, 1), (cut.end, -1), (cut.start, -1))
-    ]
     artists: list[Any] = [
-        ax.add_patch(Polygon(corners, closed=True, fill=False, edgecolor=CUT, lw=0.8)),
+        ax.add_patch(Polygon(_corners(cut), closed=True, fill=False, edgecolor=CUT, lw=0.8)),
         ax.add_line(Line2D(*zip(cut.start, cut.end, strict=True), color=CUT, lw=0.6, ls=":")),
     ]
     for pick in boundaries:
@@ -214,6 +217,15 @@ def draw_cut(
             )
         )
     return artists
+
+
+def _corners(cut: LineCut) -> list[tuple[float, float]]:
+    """Return the corners of the band of a cut, once round."""
+    (ux, uy), half = cut.direction, cut.width / 2
+    return [
+        (p[0] - s * half * uy, p[1] + s * half * ux)
+        for p, s in ((cut.start, 1), (cut.end, 1), (cut.end, -1), (cut.start, -1))
+    ]
 
 
 def draw_profile(ax: Axes, profile: xr.Dataset, *, color: str = DATA) -> Any:
@@ -283,6 +295,8 @@ def draw_fits(
 def draw_permeabilities(ax: Axes, table: xr.Dataset, *, truth: Sequence[float] = ()) -> list[Any]:
     """Draw D_gb/δ of every boundary of a table: points with intervals, or arrows for limits.
 
+    A legend and a title say what is what: stage, whether simulated, and the level.
+
     Parameters
     ----------
     ax : matplotlib.axes.Axes
@@ -299,6 +313,7 @@ def draw_permeabilities(ax: Axes, table: xr.Dataset, *, truth: Sequence[float] =
     """
     names = [str(n) for n in table["boundary"].values]
     artists: list[Any] = []
+    shown: dict[str, Any] = {}
     for i, verdict in enumerate(table["verdict"].values):
         low, high = (float(table[f"permeability_{end}"][i]) for end in ("low", "high"))
         value = float(table["permeability"][i])
@@ -309,12 +324,24 @@ def draw_permeabilities(ax: Axes, table: xr.Dataset, *, truth: Sequence[float] =
             artists += ax.plot(i, high, marker="v", ms=5, color=FIT, mfc="none", ls="")
         elif verdict == "lower_limit":
             artists += ax.plot(i, low, marker="^", ms=5, color=FIT, mfc="none", ls="")
+        else:
+            continue
+        shown.setdefault(str(verdict).replace("_", " "), artists[-1])
     for i, value in enumerate(truth):
         artists += ax.plot([i - 0.3, i + 0.3], [value, value], color=BOUNDARY, lw=1.5)
+        shown["truth"] = artists[-1]
     ax.set_yscale("log")
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set_xticks(range(len(names)), names)
     ax.set(xlabel="boundary", ylabel="$D_{gb}/δ$ (cm/s)", xlim=(-0.7, len(names) - 0.3))
+    if shown:
+        where: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 4}
+        size = STYLE["legend.fontsize"]
+        ax.legend(shown.values(), shown, frameon=False, borderpad=0.2, fontsize=size, **where)
+    level = table.attrs.get("level")
+    meaning = f"intervals and limits at {level:.0%}" if level else ""
+    title = " · ".join(filter(None, [map_title(table), meaning]))
+    ax.set_title(title, size=STYLE["axes.titlesize"], pad=20 if shown else 6)
     return artists
 
 
@@ -363,8 +390,44 @@ def figure_of_map(ds: xr.Dataset, picks: Picks) -> Figure:
     with style():
         draw_map(ax, ds)
         for cut in picks.cuts:
-            draw_cut(ax, cut, picks.on_cut(cut.name))
+            draw_cut(ax, cut, picks.on_cut(cut.name), label=False)
+        fig.draw_without_rendering()  # the layout must be known before names can keep apart
+        _name_cuts(ax, picks.cuts)
     return fig
+
+
+def _name_cuts(ax: Axes, cuts: Sequence[LineCut]) -> list[Any]:
+    """Write each name beside an end of its cut, where it covers least of cuts and other names."""
+    outlines = [Path2D(ax.transData.transform(_corners(cut))) for cut in cuts]
+    texts: list[Any] = []
+    taken = [text.get_window_extent() for text in ax.texts]  # that of the scale bar
+    for cut in cuts:
+        found: list[tuple[int, int, Any]] = []
+        ends = _corners(cut)
+        for (x, y), ha, va in product((cut.end, cut.start, *ends), _SIDES_X, _SIDES_Y):
+            offset = (3 * _SIDES_X[ha], 3 * _SIDES_Y[va])
+            text = ax.annotate(
+                cut.name,
+                (x, y),
+                xytext=offset,
+                textcoords="offset points",
+                ha=ha,
+                va=va,
+                color=CUT,
+                fontsize=6,
+            )
+            box = text.get_window_extent()
+            outside = not (ax.bbox.contains(*box.min) and ax.bbox.contains(*box.max))
+            names = sum(box.overlaps(other) for other in taken)
+            crossed = sum(o.intersects_bbox(box, filled=False) for o in outlines)
+            covered = sum(o.intersects_bbox(box) for o in outlines)
+            found.append((100 * outside + 20 * names + 3 * crossed + covered, len(found), text))
+        *others, (_, _, best) = sorted(found, key=lambda item: item[:2], reverse=True)
+        for *_, text in others:
+            text.remove()
+        texts.append(best)
+        taken.append(best.get_window_extent())
+    return texts
 
 
 def figure_of_profiles(ds: xr.Dataset, picks: Picks, **options: Any) -> Figure:
@@ -397,6 +460,9 @@ def figure_of_profiles(ds: xr.Dataset, picks: Picks, **options: Any) -> Figure:
             ax.set_title(name)
         for ax in axes.flat[len(profiles) :]:
             ax.set_axis_off()
+        what = "points: counts with their 1σ error, lines: fits"
+        title = " · ".join(filter(None, [map_title(ds), what]))
+        fig.suptitle(title, size=STYLE["axes.titlesize"])
         fig.supxlabel("distance along the cut (µm)", size=STYLE["axes.labelsize"])
         fig.supylabel("⁶Li fraction C", size=STYLE["axes.labelsize"])
     return fig

@@ -1,5 +1,7 @@
 """Figures say the numbers they were given, and are the same bytes twice."""
 
+from itertools import combinations
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ from lliso.plot import (
     draw_profile,
     figure,
     figure_of_cut,
+    figure_of_map,
+    figure_of_profiles,
     map_title,
     save_figure,
 )
@@ -95,6 +99,7 @@ def test_limits_are_arrows_and_measurements_are_points():
             "permeability_high": ("boundary", [4e-6, 5e-6, np.inf, np.inf]),
         },
         coords={"boundary": names},
+        attrs={"stage": "59 h", "simulated": 1, "level": 0.9},
     )
     _, ax = figure()
     point, upper, lower, true_value = draw_permeabilities(ax, table, truth=[1.5e-6])
@@ -104,6 +109,31 @@ def test_limits_are_arrows_and_measurements_are_points():
     assert (lower.get_marker(), lower.get_ydata()[0]) == ("^", 3e-6)
     assert list(true_value.get_ydata()) == [1.5e-6, 1.5e-6]
     assert [t.get_text() for t in ax.get_xticklabels()] == names
+    explained = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert explained == ["measured", "upper limit", "lower limit", "truth"]
+    assert ax.get_title() == "59 h (simulated) · intervals and limits at 90%"
+
+
+def test_the_figure_of_profiles_says_what_it_is(simulated_map, picks):
+    fig = figure_of_profiles(simulated_map.assign_attrs(stage="59 h"), picks)
+    title = fig.get_suptitle()
+    assert title == "59 h (simulated) · points: counts with their 1σ error, lines: fits"
+    assert [ax.get_title() for ax in fig.axes] == ["down"]
+
+
+def test_names_of_cuts_keep_apart_and_the_colour_bar_is_as_tall_as_the_map(simulated_map, picks):
+    for name, x in (("second", 6.5), ("third", 7.0)):  # their ends all but coincide
+        cut = lliso.LineCut(name=name, start=(x, 0.2), end=(x, 39.8), width=3.0)
+        picks = picks.with_cut(cut)
+    fig = figure_of_map(simulated_map, picks)
+    fig.draw_without_rendering()
+    ax = fig.axes[0]
+    boxes = {t.get_text(): t.get_window_extent() for t in ax.texts}
+    assert {"down", "second", "third"} < set(boxes)
+    for one, other in combinations(boxes.values(), 2):
+        assert not one.overlaps(other)
+    (bar,) = ax.child_axes
+    assert bar.get_window_extent().height == pytest.approx(ax.get_window_extent().height)
 
 
 def test_two_runs_write_the_same_bytes(simulated_map, picks, tmp_path):
