@@ -22,6 +22,7 @@ _PUBLIC = {
     "Specimen": "lliso.maps.synthetic",
     "bin_pixels": "lliso.maps.fraction",
     "fit_boundaries": "lliso.fit.boundaries",
+    "flip_y": "lliso.schema",
     "fraction_interval": "lliso.maps.fraction",
     "isotope_fraction": "lliso.maps.fraction",
     "line_profile": "lliso.maps.cuts",

@@ -224,6 +224,7 @@ def _fit(args: argparse.Namespace) -> None:
     from lliso.fit.record import write_record, write_table
     from lliso.fit.words import readable_table
     from lliso.io import read_map
+    from lliso.maps.cuts import map_extent
     from lliso.maps.picks import Picks
     from lliso.units import LENGTH, parse_quantity
 
@@ -251,6 +252,7 @@ def _fit(args: argparse.Namespace) -> None:
         "method": args.method,
         "resolution_um": resolution,
         "map_id": ds.attrs["map_id"],
+        "extent_um": [list(edges) for edges in map_extent(ds)],
         "simulated": int(ds.attrs.get("simulated", 0)),
     }
     files.append(

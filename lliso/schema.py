@@ -248,6 +248,35 @@ def pixel_size(ds: xr.Dataset) -> tuple[float, float]:
     return pitch[0], pitch[1]
 
 
+def flip_y(ds: xr.Dataset) -> xr.Dataset:
+    """Turn a map over, so that the other end of y is the source's side.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        A map.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same counts with the rows in the other order, the same coordinates, and another
+        ``map_id``: picks made on the map as it was do not fit it any more.
+
+    Examples
+    --------
+    >>> m = make_map([[[1], [2]]], ["6Li"], x=[0.0], y=[0.0, 1.0])
+    >>> flip_y(m).counts.values.ravel()
+    array([2, 1])
+    """
+    flipped = ds.isel({Y: slice(None, None, -1)}).assign_coords({Y: ds[Y]})
+    flipped.attrs = {
+        **ds.attrs,
+        "map_id": hash_of_bytes(str(ds.attrs.get("map_id", "")).encode(), b"flip_y"),
+        "orientation": "y grows away from the source (turned over by flip_y)",
+    }
+    return add_history(flipped, "turned over (y)")
+
+
 def add_history(ds: xr.Dataset, line: str) -> xr.Dataset:
     """Return `ds` with one more line in its attribute ``history``."""
     past = str(ds.attrs.get("history", ""))

@@ -9,6 +9,7 @@ from lliso.schema import (
     add_history,
     check_counts,
     check_map,
+    flip_y,
     hash_of_arrays,
     hash_of_bytes,
     make_map,
@@ -240,3 +241,13 @@ def test_history_grows_and_the_old_map_keeps_its_own():
     twice = add_history(add_history(ds, "one"), "two")
     assert twice.attrs["history"] == "one\ntwo"
     assert ds.attrs["history"] == ""
+
+
+def test_a_map_turned_over_is_another_map():
+    m = make_map(np.arange(12).reshape(2, 3, 2), ["6Li", "7Li"], x=[0.5, 1.5], y=[0.5, 1.5, 2.5])
+    over = flip_y(m)
+    np.testing.assert_array_equal(over.counts.values, m.counts.values[:, ::-1])
+    np.testing.assert_array_equal(over.y.values, m.y.values)
+    assert over.attrs["map_id"] != m.attrs["map_id"]
+    assert flip_y(over).counts.equals(m.counts)
+    check_map(over)

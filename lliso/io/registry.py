@@ -20,7 +20,7 @@ from lliso.io._reader import (
     Options,
     Reader,
 )
-from lliso.schema import COUNTS, FRAME, LI6, LI7, SPECIES, X, Y, pixel_size
+from lliso.schema import COUNTS, FRAME, LI6, LI7, SPECIES, X, Y, hash_of_bytes, pixel_size
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -115,6 +115,11 @@ def read_map(
         )
     options = Options(fov=fov, partial=partial, chunks=chunks, windows=windows)
     ds = reader.read(path, options)
+    if fov is not None or windows is not None:
+        # Read otherwise, the same bytes are another map: picks are in µm and on these counts.
+        size = (float(ds[X][-1]), float(ds[Y][-1]))
+        chosen = f"{size} {sorted((windows or {}).items())}"
+        ds.attrs["map_id"] = hash_of_bytes(str(ds.attrs["map_id"]).encode(), chosen.encode())
     if shots is not None:
         ds = _with_shots(ds, shots, path)
     return ds if chunks is None else ds.chunk(chunks)

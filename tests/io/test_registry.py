@@ -135,3 +135,9 @@ def test_describe_of_a_folder(lithium_folder):
     text = describe(lithium_folder)
     assert "6Li, 7Li" in text
     assert "fov=(x, y)" in text
+
+
+def test_the_field_of_view_belongs_to_the_map(lithium_bif6):
+    """Picks are in µm: the same bytes over another field of view are another map."""
+    ids = {read_map(lithium_bif6, fov=fov).attrs["map_id"] for fov in ((7, 5), (70, 50), (7, 5))}
+    assert len(ids) == 2
