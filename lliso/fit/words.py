@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from lliso.fit.uncertainty import (
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+_WIDTH = 100  # of a line that does not wrap beside JupyterLab's file list on a small screen
 
 VERDICTS = {
     MEASURED: "measured",
@@ -113,18 +116,23 @@ def readable_row(name: str, row: Mapping[str, Any]) -> dict[str, str]:
         ),
         "chi2_red": f"{chi2_red:.2f}" if math.isfinite(chi2_red) else "–",
         "verdict": VERDICTS[verdict],
-        "flags": str(row["flags"]).replace("_", " "),
+        "flags": str(row["flags"]).replace(" ", ", ").replace("_", " "),
     }
 
 
 def readable_table(table: xr.Dataset) -> str:
-    """Return a table (see `lliso.fit_boundaries`) as aligned text."""
+    """Return a table (see `lliso.fit_boundaries`) as aligned text; flags, if any, stand below it.
+
+    As a column they would make lines that wrap in a notebook.
+    """
     names = [str(n) for n in table["boundary"].values]
     rows = [
         readable_row(name, {str(key): table[key].values[i] for key in table.data_vars})
         for i, name in enumerate(names)
     ]
+    flagged = [f"{row['boundary']} {row['flags']}" for row in rows if row["flags"]]
     header = {k: f"{label} ({unit})" if unit else label for k, label, unit in READABLE}
+    del header["flags"]
     widths = {k: max(len(r[k]) for r in [header, *rows]) for k in header}
     lines = ["  ".join(r[k].ljust(widths[k]) for k in header).rstrip() for r in [header, *rows]]
     title = " · ".join(
@@ -138,4 +146,5 @@ def readable_table(table: xr.Dataset) -> str:
         )
         if part
     )
-    return "\n".join([title, *lines])
+    flags = textwrap.wrap(f"flags: {'; '.join(flagged)}", _WIDTH, subsequent_indent="       ")
+    return "\n".join([title, *lines, *(flags if flagged else ())])
