@@ -60,7 +60,7 @@ def pick_boundaries(
     *,
     d_bulk: float | str,
     delta: float | str = "0.5 nm",
-    resolution: float = 1.0,
+    resolution: float | str = 1.0,
     cut: str | None = None,
 ) -> BoundaryApp:
     """Open the app that picks grain boundaries on a line cut of a map.
@@ -76,8 +76,8 @@ def pick_boundaries(
         Diffusion coefficient inside the grains in cm²/s, or a string with a unit.
     delta : float or str
         Boundary thickness in nm, or a string with a unit.
-    resolution : float
-        Full width at half maximum of the point spread function in µm.
+    resolution : float or str
+        Full width at half maximum of the point spread function in µm, or a string with a unit.
     cut : str, optional
         Name of the cut to show; default: the first.
 
@@ -122,7 +122,9 @@ def _picture(session: BoundarySession) -> bytes:
 
     from lliso.plot import figure_of_cut
 
-    figure = figure_of_cut(session.ds, session.picks, session.cut.name)
+    figure = figure_of_cut(
+        session.ds, session.picks, session.cut.name, resolution=session.resolution
+    )
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110)
     plt.close(figure)  # else a notebook shows it below the view

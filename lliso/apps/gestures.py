@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lliso.maps.cuts import LineCut
-from lliso.maps.detect import default_window, locate_step
+from lliso.maps.detect import default_window, locate_step, scan_steps
 from lliso.maps.picks import BoundaryPick, Picks
 
 if TYPE_CHECKING:
@@ -31,22 +33,33 @@ ProfileOf = Callable[[LineCut], "xr.Dataset"]
 
 def add_boundary(
     picks: Picks, cut: LineCut, distance: float, profile: xr.Dataset
-) -> tuple[Picks, str]:
-    """Mark the boundary nearest to `distance` on a cut; return the picks and its name.
+) -> tuple[Picks, str, str]:
+    """Mark the boundary nearest to `distance` on a cut.
 
     It is placed on the nearest significant step of the profile, or where the person clicked if
     there is none near. Neighbours' windows end at the new boundary.
+
+    Returns
+    -------
+    picks : Picks
+        The new picks.
+    name : str
+        The boundary's name.
+    doubt : str
+        In words, that there is no significant step and what it did to its neighbours; empty if
+        there is one.
     """
     if not 0 <= distance <= cut.length:
         raise ValueError(
             f"a boundary must lie on the cut, from 0 to {cut.length:.4g} um, got {distance:.4g} um"
         )
-    position = min(
-        max(locate_step(profile, distance, CLICK_REACH, POINTED_AT).position, 0.0), cut.length
-    )
+    step = locate_step(profile, distance, CLICK_REACH, POINTED_AT)
+    position = min(max(step.position, 0.0), cut.length)
+    significance = step.significance
     others = [b.position for b in picks.on_cut(cut.name)]
     if any(abs(position - other) < CLOSEST for other in others):
         position = distance  # that step is marked already; the person means another one
+        significance = _beside_others(profile, position, others)
     if any(abs(position - other) < CLOSEST for other in others):
         raise ValueError(
             f"there is a boundary at {distance:.4g} um already; drag it, or remove it with Delete"
@@ -55,7 +68,31 @@ def add_boundary(
     name = str(max(numbers, default=0) + 1)
     window = _around(position, default_window(profile, position, others), cut)
     pick = BoundaryPick(name=name, cut=cut.name, position=position, window=window)
-    return _neighbours_cut_back(picks, pick).with_boundary(pick), name
+    new = _neighbours_cut_back(picks, pick).with_boundary(pick)
+    if abs(significance) >= POINTED_AT:
+        return new, name, ""
+    return new, name, _doubt(significance, shortened(picks, new))
+
+
+def shortened(old: Picks, new: Picks) -> list[str]:
+    """Return the names of the boundaries that are in both picks with different windows."""
+    windows = {b.name: b.window for b in old.boundaries}
+    return [b.name for b in new.boundaries if windows.get(b.name, b.window) != b.window]
+
+
+def _beside_others(profile: xr.Dataset, position: float, others: list[float]) -> float:
+    """Return the significance of a step at a position, the steps that are marked taken off."""
+    heights = scan_steps(profile, np.array(others)).step
+    known = [(at, float(h)) for at, h in zip(others, heights, strict=True) if np.isfinite(h)]
+    return float(scan_steps(profile, np.array([position]), known=known).significance[0])
+
+
+def _doubt(significance: float, neighbours: list[str]) -> str:
+    seen = f"{abs(significance):.1f} σ" if significance else "too few slices beside it to tell"
+    words = f"no significant step here ({seen}): marked where you clicked"
+    if neighbours:
+        words += f"; the window of {', '.join(neighbours)} was shortened"
+    return words
 
 
 def move_boundary(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lliso.fit.words import readable_row
-from lliso.maps.cuts import DISTANCE, LineCut
+from lliso.maps.cuts import DISTANCE, LineCut, map_extent
+from lliso.maps.fraction import isotope_fraction
 from lliso.schema import LI6, LI7
 
 if TYPE_CHECKING:
@@ -29,6 +30,26 @@ def _numbers(values: Any, digits: int) -> list[float | None]:
     return [v if v == v else None for v in rounded.tolist()]
 
 
+def image_on_screen(ds: xr.Dataset) -> dict[str, Any]:
+    """Return the fraction map as bytes, with its limits, its edges in µm and its title."""
+    fraction = isotope_fraction(ds)["fraction"].values
+    known = np.isfinite(fraction)
+    low, high = (float(v) for v in np.percentile(fraction[known], [1, 99]))
+    if not high > low:
+        low, high = low - 0.01, high + 0.01
+    scaled = np.clip((np.where(known, fraction, low) - low) / (high - low), 0, 1)
+    pixels = np.where(known, 1 + np.round(254 * scaled), 0).astype(np.uint8)
+    (x0, x1), (y0, y1) = map_extent(ds)
+    extent = {"x0": x0, "x1": x1, "y0": y0, "y1": y1}
+    return {"pixels": pixels, "low": low, "high": high, "title": _title(ds), **extent}
+
+
+def _title(ds: xr.Dataset) -> str:
+    parts = [str(ds.attrs.get("stage", "")), str(ds.attrs.get("instrument", ""))]
+    parts = [p for p in parts if p and p not in ("unknown", "simulated")]
+    return " · ".join([*parts, "simulated"] if ds.attrs.get("simulated") else parts)
+
+
 def profile_on_screen(profile: xr.Dataset) -> dict[str, Any]:
     """Return the profile with its error band."""
     # Plain arrays: this runs at every motion of the mouse.
@@ -44,6 +65,17 @@ def profile_on_screen(profile: xr.Dataset) -> dict[str, Any]:
         "fraction": _numbers(fraction, 6),
         "std": _numbers(std, 6),
     }
+
+
+def others_on_screen(picks: Picks, shown: str) -> list[dict[str, Any]]:
+    """Return the cuts that are not shown, with the places of their boundaries on the map."""
+    others = []
+    for cut in picks.cuts:
+        if cut.name != shown:
+            places = [(b.name, *cut.point(b.position)) for b in picks.on_cut(cut.name)]
+            marks = [{"name": name, "x": x, "y": y} for name, x, y in places]
+            others.append({**cut.model_dump(mode="json"), "boundaries": marks})
+    return others
 
 
 def boundaries_on_screen(

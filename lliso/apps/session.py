@@ -8,24 +8,38 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import ValidationError
 
+from lliso.apps.cut_gestures import (
+    distance_of_click,
+    first_cut,
+    new_cut,
+    remove_cut,
+    rename_cut,
+)
 from lliso.apps.gestures import add_boundary, move_boundary, move_window, replace_cut
-from lliso.apps.screen import boundaries_on_screen, in_order, profile_on_screen
+from lliso.apps.screen import (
+    boundaries_on_screen,
+    image_on_screen,
+    in_order,
+    others_on_screen,
+    profile_on_screen,
+)
+from lliso.apps.state import State, opened
 from lliso.errors import LlisoWarning
 from lliso.fit.boundaries import fit_picks, mean_grain_slope
 from lliso.fit.patch import PatchImage
 from lliso.fit.table import Constants, boundary_row
 from lliso.fit.words import READABLE, readable_row
 from lliso.maps.cuts import LineCut, line_profile, map_extent
-from lliso.maps.fraction import isotope_fraction, sum_frames
+from lliso.maps.fraction import sum_frames
 from lliso.maps.picks import Picks, problems_in_words
 from lliso.schema import LI6, LI7, check_map, pixel_size
+from lliso.units import LENGTH, parse_quantity
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,15 +47,6 @@ if TYPE_CHECKING:
     from lliso.fit.boundary import BoundaryFit
 
 _PROFILES_KEPT = 64
-
-
-@dataclass(frozen=True)
-class State:
-    """What undo goes back to, and the selection, which it does not."""
-
-    picks: Picks
-    cut: str
-    selected: str | None = None
 
 
 class BoundarySession:
@@ -58,8 +63,8 @@ class BoundarySession:
         Diffusion coefficient inside the grains in cm²/s, or a string with a unit.
     delta : float or str
         Boundary thickness δ in nm.
-    resolution : float
-        Full width at half maximum of the point spread function in µm.
+    resolution : float or str
+        Full width at half maximum of the point spread function in µm, or a string with a unit.
     cut : str, optional
         Name of the cut to show; default: the first.
 
@@ -78,7 +83,7 @@ class BoundarySession:
         *,
         d_bulk: float | str,
         delta: float | str = "0.5 nm",
-        resolution: float = 1.0,
+        resolution: float | str = 1.0,
         cut: str | None = None,
     ) -> None:
         check_map(ds, needs=(LI6, LI7))
@@ -87,10 +92,12 @@ class BoundarySession:
             raise ValueError(f"the map must hold counts of {LI6} or {LI7}, got none at all")
         self._image = PatchImage.from_map(self.ds)
         self.constants = Constants.parse(d_bulk, 0.0, delta, 0.95)
-        self.resolution = float(resolution)
-        self.path, start = _opened(picks, self.ds)
+        self.resolution = parse_quantity(resolution, LENGTH, "resolution")
+        if not self.resolution >= 0:
+            raise ValueError(f"resolution must not be negative, got {self.resolution:g} um")
+        self.path, start = opened(picks, self.ds)
         if not start.cuts:
-            start = start.with_cut(_first_cut(self.ds))
+            start = start.with_cut(first_cut(self.ds))
         start = Picks.loads(start.dumps())  # as a file would hold them, to the last digit
         name = start.cuts[0].name if cut is None else start.cut(cut).name
         self._state = State(start, name)
@@ -130,16 +137,7 @@ class BoundarySession:
             ``pixels`` (uint8, (y, x), 0 where there are no counts, else 1 to 255 from ``low`` to
             ``high``), the extent ``x0, x1, y0, y1`` in µm, and a ``title``.
         """
-        fraction = isotope_fraction(self.ds)["fraction"].values
-        known = np.isfinite(fraction)
-        low, high = (float(v) for v in np.percentile(fraction[known], [1, 99]))
-        if not high > low:
-            low, high = low - 0.01, high + 0.01
-        scaled = np.clip((np.where(known, fraction, low) - low) / (high - low), 0, 1)
-        pixels = np.where(known, 1 + np.round(254 * scaled), 0).astype(np.uint8)
-        (x0, x1), (y0, y1) = map_extent(self.ds)
-        extent = {"x0": x0, "x1": x1, "y0": y0, "y1": y1}
-        return {"pixels": pixels, "low": low, "high": high, "title": self._title(), **extent}
+        return image_on_screen(self.ds)
 
     def screen(self) -> dict[str, Any]:
         """Return all that the view shows besides the image, as plain data."""
@@ -156,7 +154,8 @@ class BoundarySession:
             ``cut_numbers(x0, y0, x1, y1, width)``, ``boundary_move(name, distance, snap)``,
             ``window_move(name, side, distance)``, ``add_at_distance(distance)``,
             ``add_at_point(x, y)``, ``remove(name)``, ``select(name)``, ``choose_cut(name)``,
-            ``undo`` or ``redo``. All lengths in µm.
+            ``new_cut``, ``remove_cut(name)``, ``rename_cut(name, new)``, ``undo`` or ``redo``. All
+            lengths in µm.
         final : bool
             False shows what would be, with a quick fit, and changes nothing; True commits: full
             fit, undo point, autosave.
@@ -173,15 +172,28 @@ class BoundarySession:
         ValueError
             In words, if it cannot be done; the state is as before.
         """
-        self._message, self._level = "", "info"
         doer = getattr(self, f"_do_{kind}", None)
         if doer is None:
             known = sorted(n.removeprefix("_do_") for n in dir(self) if n.startswith("_do_"))
             raise ValueError(f"gesture must be one of {', '.join(known)}, got {kind!r}")
+        said = self._message, self._level
+        self._message, self._level = "", "info"
+        try:
+            return self._done(doer, final, args)
+        except Exception:
+            self._message, self._level = "", "info"  # what it would have said did not happen
+            raise
+        finally:
+            if not final:
+                self._message, self._level = said
+
+    def _done(
+        self, doer: Callable[..., State | None], final: bool, args: dict[str, Any]
+    ) -> dict[str, Any]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", LlisoWarning)
             try:
-                new: State | None = doer(final, **args)
+                new = doer(final, **args)
             except ValidationError as err:  # numbers that make no cut: one line on the screen
                 raise ValueError(problems_in_words(err)) from None
             if new is not None and not final:
@@ -230,28 +242,49 @@ class BoundarySession:
         return replace(self._state, picks=picks, selected=name)
 
     def _do_add_at_distance(self, _final: bool, distance: float) -> State:
-        picks, name = add_boundary(self.picks, self.cut, distance, self._profile(self.cut))
+        picks, name, doubt = add_boundary(self.picks, self.cut, distance, self._profile(self.cut))
+        if doubt:
+            self._message, self._level = f"{doubt}; Ctrl+Z takes it back", "warning"
         return replace(self._state, picks=picks, selected=name)
 
-    def _do_add_at_point(self, _final: bool, x: float, y: float) -> State:
-        return self._do_add_at_distance(_final, self.cut.project(x, y)[0])
+    def _do_add_at_point(self, final: bool, x: float, y: float) -> State:
+        return self._do_add_at_distance(final, distance_of_click(self.cut, x, y))
 
     def _do_remove(self, _final: bool, name: str) -> State:
-        return replace(self._state, picks=self.picks.without_boundary(name), selected=None)
+        picks = self.picks.without_boundary(name)
+        self._message = f"boundary {name} removed; Ctrl+Z brings it back"
+        return replace(self._state, picks=picks, selected=None)
 
-    def _do_select(self, _final: bool, name: str | None) -> None:
-        if name is not None:
-            self._state = replace(self._state, cut=self.picks.boundary(name).cut)
-        self._state = replace(self._state, selected=name)
+    def _do_select(self, _final: bool, name: str | None) -> State:
+        cut = self._state.cut if name is None else self.picks.boundary(name).cut
+        return replace(self._state, cut=cut, selected=name)
 
-    def _do_choose_cut(self, _final: bool, name: str) -> None:
-        self._state = replace(self._state, cut=self.picks.cut(name).name, selected=None)
+    def _do_choose_cut(self, _final: bool, name: str) -> State:
+        return replace(self._state, cut=self.picks.cut(name).name, selected=None)
 
-    def _do_undo(self, _final: bool) -> None:
-        self._step(self._past, self._future, "there is nothing to undo")
+    def _do_new_cut(self, _final: bool) -> State:
+        cut = new_cut(self.picks, self.cut, self.ds)
+        self._message = f"{cut.name} is new: drag it to where you want it; Ctrl+Z takes it back"
+        return State(self.picks.with_cut(cut), cut.name)
 
-    def _do_redo(self, _final: bool) -> None:
-        self._step(self._future, self._past, "there is nothing to redo")
+    def _do_remove_cut(self, _final: bool, name: str) -> State:
+        picks, self._message = remove_cut(self.picks, name)
+        if name != self._state.cut:
+            return replace(self._state, picks=picks)
+        before = max([c.name for c in self.picks.cuts].index(name) - 1, 0)
+        return State(picks, picks.cuts[before].name)
+
+    def _do_rename_cut(self, _final: bool, name: str, new: str) -> State:
+        at = [c.name for c in self.picks.cuts].index(self.picks.cut(name).name)
+        picks = rename_cut(self.picks, name, new)
+        shown = picks.cuts[at].name if name == self._state.cut else self._state.cut
+        return replace(self._state, picks=picks, cut=shown)
+
+    def _do_undo(self, final: bool) -> State | None:
+        return self._step(final, self._past, self._future, "there is nothing to undo")
+
+    def _do_redo(self, final: bool) -> State | None:
+        return self._step(final, self._future, self._past, "there is nothing to redo")
 
     def close(self) -> None:
         """Let go of everything that was computed; the picks stay readable."""
@@ -287,6 +320,9 @@ class BoundarySession:
 
     def _commit(self, new: State) -> None:
         old = self._state
+        if new.picks == old.picks:  # another selection, or a gesture that came to nothing
+            self._state = new
+            return
         # What is shown is what the file says, to the last digit: the same numbers headless.
         new = replace(new, picks=Picks.loads(new.picks.dumps()))
         self._state = new
@@ -295,19 +331,24 @@ class BoundarySession:
         except BaseException:
             self._state = old
             raise
-        if new.picks != old.picks:
+        if new.picks != old.picks:  # rounded, they may be the same again
             self._past.append(old)
             self._future.clear()
             self._save()
 
-    def _step(self, source: list[State], target: list[State], empty: str) -> None:
+    def _step(
+        self, final: bool, source: list[State], target: list[State], empty: str
+    ) -> State | None:
         if not source:
             self._message = empty
-            return
+            return None
+        if not final:
+            return source[-1]
         target.append(self._state)
         self._state = source.pop()
         self._refit()
         self._save()
+        return None
 
     def _save(self) -> None:
         if self.path is None:
@@ -332,6 +373,8 @@ class BoundarySession:
 
     def _preview(self, new: State) -> dict[str, Any]:
         """Return the screen of a state that is not committed, with a quick fit of the cut shown."""
+        if new.picks == self.picks:
+            return self._screen(new, self._fits, self._rows)
         shown = new.picks.model_copy(update={"boundaries": new.picks.on_cut(new.cut)})
         fits = fit_picks(
             None,  # slices, not pixels: quick enough to follow the mouse
@@ -361,6 +404,7 @@ class BoundarySession:
             "sequence": self._sequence,
             "cut": cut.model_dump(mode="json"),
             "cuts": [c.name for c in state.picks.cuts],
+            "others": others_on_screen(state.picks, cut.name),
             "profile": profile_on_screen(self._profile(cut)),
             "boundaries": boundaries_on_screen(state.picks, cut, fits, rows),
             "selected": state.selected,
@@ -372,35 +416,3 @@ class BoundarySession:
             "can_redo": bool(self._future),
             "saved": self._saved,
         }
-
-    def _title(self) -> str:
-        attrs = self.ds.attrs
-        parts = [str(attrs.get("stage", "")), str(attrs.get("instrument", ""))]
-        parts = [p for p in parts if p and p not in ("unknown", "simulated")]
-        return " · ".join([*parts, "simulated"] if attrs.get("simulated") else parts)
-
-
-def _opened(
-    picks: Picks | str | os.PathLike[str] | None, ds: xr.Dataset
-) -> tuple[Path | None, Picks]:
-    path = None
-    if isinstance(picks, (str, os.PathLike)):
-        path = Path(picks)
-        picks = Picks.load(path) if path.exists() else None
-    if picks is None:
-        return path, Picks().anchored_to(ds)
-    picks.check(ds)
-    return path, picks
-
-
-def _first_cut(ds: xr.Dataset) -> LineCut:
-    """Return a cut down the middle of the map, along the diffusion direction."""
-    (x0, x1), (y0, y1) = map_extent(ds)
-    middle, margin = (x0 + x1) / 2, 0.05 * (y1 - y0)
-    width = max(20 * pixel_size(ds)[0], pixel_size(ds)[0])
-    return LineCut(
-        name="cut 1",
-        start=(middle, y0 + margin),
-        end=(middle, y1 - margin),
-        width=min(width, x1 - x0),
-    )

@@ -30,7 +30,7 @@ def profile():
 def picks(profile):
     picks = Picks(cuts=(CUT,))
     for at in EDGES:
-        picks, _ = add_boundary(picks, CUT, at + 2, profile)
+        picks, _, _ = add_boundary(picks, CUT, at + 2, profile)
     return picks
 
 
@@ -48,7 +48,7 @@ def test_add_in_any_order_gives_the_same_windows(profile):
     for order in ((0, 1, 2), (2, 1, 0), (1, 2, 0)):
         picks = Picks(cuts=(CUT,))
         for i in order:
-            picks, name = add_boundary(picks, CUT, EDGES[i] - 1, profile)
+            picks, name, _ = add_boundary(picks, CUT, EDGES[i] - 1, profile)
             assert picks.boundary(name).position == pytest.approx(EDGES[i], abs=0.3)
         windows.add(tuple(b.window for b in picks.on_cut("a")))
         assert no_window_crosses_a_boundary(picks)
@@ -67,7 +67,7 @@ def test_names_go_on_from_the_largest_number(profile):
 
 
 def test_add_between_two_keeps_clear_of_both(picks, profile):
-    new, name = add_boundary(picks, CUT, 75.0, profile)
+    new, name, _ = add_boundary(picks, CUT, 75.0, profile)
     assert new.boundary(name).position == 75.0  # no step is near
     assert no_window_crosses_a_boundary(new)
     with pytest.raises(
@@ -77,8 +77,21 @@ def test_add_between_two_keeps_clear_of_both(picks, profile):
 
 
 def test_add_beside_a_marked_step_marks_the_place_that_was_clicked(picks, profile):
-    new, name = add_boundary(picks, CUT, 60.0 + CLOSEST + 1, profile)
+    new, name, _ = add_boundary(picks, CUT, 60.0 + CLOSEST + 1, profile)
     assert new.boundary(name).position == 60.0 + CLOSEST + 1
+
+
+def test_a_mark_beside_a_known_step_is_judged_without_that_step(picks, profile):
+    doubt = add_boundary(picks, CUT, 60.0 + CLOSEST + 1, profile)[2]
+    assert doubt.startswith("no significant step here (")
+    assert doubt.endswith("the window of 2, 3 was shortened")
+
+
+def test_at_the_end_nobody_can_tell(profile):
+    doubt = add_boundary(Picks(cuts=(CUT,)), CUT, 119.0, profile)[2]
+    assert doubt == (
+        "no significant step here (too few slices beside it to tell): marked where you clicked"
+    )
 
 
 @pytest.mark.parametrize("distance", [-0.1, 120.1])
@@ -89,7 +102,7 @@ def test_add_off_the_cut(picks, profile, distance):
 
 def test_at_the_very_end_of_the_cut(profile):
     for at in (0.0, 120.0):
-        new, name = add_boundary(Picks(cuts=(CUT,)), CUT, at, profile)
+        new, name, _ = add_boundary(Picks(cuts=(CUT,)), CUT, at, profile)
         assert new.boundary(name).position == at
 
 

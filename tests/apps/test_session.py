@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import time
 import warnings
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lliso.apps.gestures import POINTED_AT
 from lliso.apps.session import BoundarySession
 from lliso.errors import FormatError, LlisoWarning, PicksMismatch
 from lliso.fit.boundaries import fit_boundaries
@@ -96,8 +98,10 @@ GESTURES = {
     "boundary_move": {"name": "2", "distance": 50.0},
     "window_move": {"name": "2", "side": "to", "distance": 80.0},
     "add_at_distance": {"distance": 75.0},
-    "add_at_point": {"x": 10.0, "y": 80.0},
+    "add_at_point": {"x": 14.0, "y": 80.0},
     "remove": {"name": "2"},
+    "new_cut": {},
+    "rename_cut": {"name": "cut 1", "new": "north"},
 }
 
 
@@ -175,6 +179,29 @@ def test_bad_maps_and_constants(ds):
         BoundarySession(ds, d_bulk=D_BULK, delta="1 s")
 
 
+@pytest.mark.parametrize(
+    ("resolution", "message"),
+    [
+        (-1.0, "resolution must not be negative, got -1 um"),
+        ("-500 nm", "resolution must not be negative, got -0.5 um"),
+        (math.nan, "resolution must be finite, got nan"),
+        ("1 s", "resolution must have a unit like um, got '1 s'"),
+    ],
+)
+def test_a_bad_resolution(ds, resolution, message):
+    with pytest.raises(ValueError, match=message):
+        BoundarySession(ds, d_bulk=D_BULK, resolution=resolution)
+
+
+def test_resolution_with_a_unit_is_the_one_that_is_fitted_with(ds, marked):
+    wide = BoundarySession(ds, marked.picks, d_bulk=D_BULK, resolution="4000 nm")
+    assert wide.resolution == 4.0
+    table = fit_boundaries(ds, marked.picks, d_bulk=D_BULK, resolution=4.0)
+    for name, row in wide.rows.items():
+        assert row["step_std"] == table["step_std"].sel(boundary=name).item()
+        assert row["step_std"] != marked.rows[name]["step_std"]
+
+
 # gestures -----------------------------------------------------------------------------------------
 def test_a_click_marks_the_nearest_step(session):
     screen = session.gesture("add_at_distance", distance=on_cut(session, EDGES[1]) + 4.0)
@@ -185,13 +212,44 @@ def test_a_click_marks_the_nearest_step(session):
 
 
 def test_a_click_on_the_map_marks_where_the_cut_crosses_the_edge(session):
-    session.gesture("add_at_point", x=5.0, y=EDGES[0] - 3.0)
+    session.gesture("add_at_point", x=10.0, y=EDGES[0] - 3.0)
     assert positions(session) == [pytest.approx(on_cut(session, EDGES[0]), abs=0.5)]
 
 
 def test_a_click_far_from_any_step_marks_that_place(session):
     session.gesture("add_at_distance", distance=on_cut(session, 46.0))
     assert positions(session) == [pytest.approx(on_cut(session, 46.0), abs=1e-4)]
+
+
+def test_a_click_where_there_is_no_step_says_so(marked):
+    screen = marked.gesture("add_at_distance", distance=on_cut(marked, 46.0))
+    said = re.fullmatch(
+        r"no significant step here \((\d\.\d) σ\): marked where you clicked; "
+        r"the window of 1, 2 was shortened; Ctrl\+Z takes it back",
+        screen["message"],
+    )
+    assert said, screen["message"]
+    assert float(said[1]) < POINTED_AT
+    assert screen["level"] == "warning"
+    new = marked.picks.boundary("4")
+    assert new.position == pytest.approx(on_cut(marked, 46.0), abs=1e-4)
+    assert marked.picks.boundary("1").window[1] == marked.picks.boundary("2").window[0]
+    assert marked.picks.boundary("1").window[1] == new.position
+    screen = marked.gesture("undo")
+    assert (screen["message"], screen["level"]) == ("", "info")
+
+
+def test_a_click_on_a_step_says_nothing(session):
+    for at in EDGES:
+        screen = session.gesture("add_at_distance", distance=on_cut(session, at) + 2.0)
+        assert (screen["message"], screen["level"]) == ("", "info")
+
+
+def test_a_removed_boundary_is_said_with_the_way_back(marked):
+    screen = marked.gesture("remove", name="2")
+    assert screen["message"] == "boundary 2 removed; Ctrl+Z brings it back"
+    marked.gesture("undo")
+    assert [b.name for b in marked.picks.on_cut("cut 1")] == ["1", "2", "3"]
 
 
 def test_windows_stop_at_neighbours(marked):
@@ -285,6 +343,61 @@ def test_two_cuts_keep_their_own_boundaries(marked):
     assert_as_headless(two, marked.ds)
 
 
+def test_a_new_cut_lies_beside_the_one_shown_and_is_shown_at_once(marked):
+    old = marked.cut
+    screen = marked.gesture("new_cut")
+    assert marked.cut.name == screen["cut"]["name"] == "cut 2"
+    assert marked.cut.width == old.width
+    assert marked.cut.start == pytest.approx((old.start[0] - old.width, old.start[1]), abs=1e-3)
+    assert marked.cut.length == pytest.approx(old.length, abs=1e-3)
+    assert screen["cuts"] == ["cut 1", "cut 2"]
+    assert screen["boundaries"] == []
+    assert screen["selected"] is None
+    assert screen["message"].startswith("cut 2 is new: drag it to where you want it")
+    (other,) = screen["others"]
+    assert (other["name"], other["width"]) == ("cut 1", old.width)
+    assert other["start"] == list(old.start)
+    assert [m["name"] for m in other["boundaries"]] == ["1", "2", "3"]
+    for mark, at in zip(other["boundaries"], EDGES, strict=True):
+        assert (mark["x"], mark["y"]) == pytest.approx((old.start[0], at), abs=0.5)
+    shown = marked.gesture("choose_cut", name="cut 1")
+    assert [o["name"] for o in shown["others"]] == ["cut 2"]
+    assert [b["name"] for b in shown["boundaries"]] == ["1", "2", "3"]
+
+
+def test_a_cut_is_removed_with_its_boundaries_and_comes_back(marked, ds, path):
+    marked.gesture("new_cut")
+    marked.gesture("add_at_distance", distance=on_cut(marked, EDGES[0]))
+    before = marked.picks
+    screen = marked.gesture("remove_cut", name="cut 2")
+    assert (screen["cut"]["name"], screen["others"]) == ("cut 1", [])
+    assert screen["message"] == "cut 2 removed, with boundary 4; Ctrl+Z brings it back"
+    assert [b.name for b in Picks.load(path).boundaries] == ["1", "2", "3"]
+    screen = marked.gesture("undo")
+    assert marked.picks == before == Picks.load(path)
+    assert (screen["cut"]["name"], screen["selected"]) == ("cut 2", "4")
+    assert_as_headless(marked, ds)
+    marked.gesture("remove_cut", name="cut 1")  # one that is not shown
+    assert (marked.cut.name, marked.screen()["selected"]) == ("cut 2", "4")
+
+
+def test_a_cut_is_renamed_and_keeps_its_boundaries(marked, ds, path):
+    marked.gesture("new_cut")
+    screen = marked.gesture("rename_cut", name="cut 1", new=" north  side ")
+    assert sorted(screen["cuts"]) == ["cut 2", "north side"]
+    assert screen["cut"]["name"] == "cut 2"
+    with pytest.raises(ValueError, match="must be its own, got 'cut 2', which another cut has"):
+        marked.gesture("rename_cut", name="north side", new="cut 2")
+    assert {b.cut for b in Picks.load(path).boundaries} == {"north side"}
+    marked.gesture("choose_cut", name="north side")
+    screen = marked.gesture("rename_cut", name="north side", new="cut 1")  # shown: stays shown
+    assert (screen["cut"]["name"], len(screen["boundaries"])) == ("cut 1", 3)
+    undo = len(positions(marked))
+    assert marked.gesture("rename_cut", name="cut 1", new="cut 1")["can_undo"]
+    assert len(positions(marked)) == undo
+    assert_as_headless(marked, ds)
+
+
 @pytest.mark.parametrize("kind", GESTURES)
 def test_rows_are_those_of_the_headless_fit_on_the_saved_file(marked, ds, path, kind):
     marked.gesture(kind, **GESTURES[kind])
@@ -317,6 +430,35 @@ def test_a_preview_shows_the_picks_that_will_be(marked, kind):
     final = marked.gesture(kind, **GESTURES[kind])
     assert preview["cut"]["width"] == pytest.approx(final["cut"]["width"], abs=1e-4)
     assert [b["name"] for b in preview["boundaries"]] == [b["name"] for b in final["boundaries"]]
+
+
+def test_what_is_only_tried_selects_shows_and_undoes_nothing(marked):
+    marked.gesture("new_cut")
+    marked.gesture("remove_cut", name="cut 2")
+    marked.gesture("undo")
+    before = marked.screen()
+    assert before["can_undo"]
+    assert before["can_redo"]
+    tried = {
+        kind: marked.gesture(kind, final=False, **args)
+        for kind, args in {
+            "select": {"name": "2"},
+            "choose_cut": {"name": "cut 1"},
+            "undo": {},
+            "redo": {},
+            "remove_cut": {"name": "cut 1"},
+        }.items()
+    }
+    assert (tried["select"]["selected"], tried["select"]["cut"]["name"]) == ("2", "cut 1")
+    assert tried["choose_cut"]["cut"]["name"] == "cut 1"
+    assert tried["undo"]["cuts"] == tried["redo"]["cuts"] == ["cut 1"]
+    assert {**marked.screen(), "sequence": 0} == {**before, "sequence": 0}
+
+
+def test_a_preview_keeps_what_was_said(marked):
+    said = marked.gesture("remove", name="1")["message"]
+    marked.gesture("cut_width", final=False, width=9.0)
+    assert marked.screen()["message"] == said
 
 
 def test_a_gesture_that_changes_nothing_is_no_undo_point(marked, path):
@@ -389,7 +531,26 @@ REFUSED = [
         "a boundary must lie on the cut, from 0 to .* got -1 um",
     ),
     ("add_at_distance", {"distance": 1e3}, "a boundary must lie on the cut, .* got 1000 um"),
-    ("add_at_point", {"x": 30.0, "y": 1e3}, "a boundary must lie on the cut"),
+    (
+        "add_at_point",
+        {"x": 30.0, "y": 122.0},
+        r"must be between A and B, the ends of the cut, got 2\.08 um past B: drag B there",
+    ),
+    (
+        "add_at_point",
+        {"x": 30.0, "y": 1.0},
+        "got 5.31 um past A: drag A there first, or draw a new",
+    ),
+    (
+        "add_at_point",
+        {"x": 5.0, "y": 60.0},
+        "within 10 um of the band of the cut, got 15 um: click within the band of the cut, or draw",
+    ),
+    ("remove_cut", {"name": "cut 1"}, "the last cut must stay, got 'cut 1' to remove; draw a new"),
+    ("remove_cut", {"name": "z"}, "the picks hold no cut 'z', only: cut 1"),
+    ("rename_cut", {"name": "z", "new": "a"}, "the picks hold no cut 'z', only: cut 1"),
+    ("rename_cut", {"name": "cut 1", "new": "  "}, "must not be empty; 'cut 1' keeps its name"),
+    ("rename_cut", {"name": "cut 1", "new": 41 * "x"}, "must have at most 40 characters, got 41"),
     (
         "boundary_move",
         {"name": "9", "distance": 3.0},

@@ -91,6 +91,20 @@ def test_it_shows_itself_with_words_and_a_picture_for_those_who_cannot(app):
     assert plt.get_fignums() == []  # what stays open, a notebook draws again
 
 
+def test_the_picture_is_fitted_as_the_session_is(simulated_map, file, monkeypatch):
+    seen = {}
+
+    def figure_of_cut(*_args, **options):
+        seen.update(options)
+        return plt.figure()
+
+    monkeypatch.setattr("lliso.plot.figure_of_cut", figure_of_cut)
+    app = pick_boundaries(simulated_map, file, d_bulk=D_BULK, resolution="2500 nm")
+    app._repr_mimebundle_()
+    app.close()
+    assert seen == {"resolution": 2.5}
+
+
 def test_a_closed_app_says_so(app):
     app.close()
     assert app._repr_mimebundle_() == (
