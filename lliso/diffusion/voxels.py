@@ -17,6 +17,7 @@ from scipy.sparse import csc_matrix, csr_matrix, diags
 from scipy.sparse.linalg import LinearOperator, cg, splu
 
 from lliso._types import BoolArray, FloatArray, IntArray
+from lliso.diffusion.krylov import conserved
 from lliso.diffusion.polycrystal import Stage
 
 PairLaw = Callable[[IntArray], FloatArray]
@@ -189,7 +190,9 @@ class VoxelProblem:
         a, b, _ = self._faces
         g, _ = self._conductance(stage)
         rows, cols = np.concatenate([a, b, a, b]), np.concatenate([b, a, a, b])
-        return csc_matrix((np.concatenate([-g, -g, g, g]), (rows, cols)), shape=(self.n, self.n))
+        k = csc_matrix((np.concatenate([-g, -g, g, g]), (rows, cols)), shape=(self.n, self.n))
+        k.eliminate_zeros()  # a face with P = 0 connects nothing
+        return k
 
     @property
     def permeabilities(self) -> FloatArray:
@@ -271,7 +274,7 @@ def voxel_steady_state(
     Raises
     ------
     ValueError
-        If nothing is held, or the iteration does not converge (grains behind P = 0).
+        If nothing is held, grains are shut off by P = 0, or the iteration does not converge.
 
     Examples
     --------
@@ -290,6 +293,12 @@ def voxel_steady_state(
     k = csr_matrix(problem.stiffness())[free]
     change = np.broadcast_to(np.asarray(rate, float), held.shape).ravel()[free]
     inner = csr_matrix(k[:, free])
+    apart = len(conserved(csc_matrix(inner), csc_matrix(problem.mass[free][:, free])).total)
+    if apart:
+        raise ValueError(
+            f"every grain must be connected to a pixel with C held, got {apart} groups of grains "
+            "behind P = 0"
+        )
     right = -(k[:, fixed] @ field[fixed]) - float(np.prod(problem.spacing)) * change
     precondition = _two_level(inner, problem.labels.ravel()[free])
     guess = np.broadcast_to(np.asarray(values, float), held.shape).ravel()[free]
@@ -297,7 +306,7 @@ def voxel_steady_state(
     if failed:
         raise ValueError(
             "the steady state must converge, got no convergence in 3000 iterations; "
-            "are grains shut off by P = 0?"
+            "ask for a larger tolerance"
         )
     field[free] = solved
     return np.asarray(field.reshape(held.shape))

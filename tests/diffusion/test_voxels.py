@@ -131,6 +131,22 @@ def test_p_zero_shuts_off_and_p_infinite_is_no_boundary() -> None:
     assert v.steps(values)[0] == 0.0
 
 
+def test_grains_without_a_path_to_the_source_are_refused() -> None:
+    labels = layers(4, 0, (12, 2))
+    v = VoxelProblem(labels, (1.0, 1.0), lambda pairs: np.where(pairs[:, 0] == 0, 0.0, 1.0), 1.0)
+    held = np.zeros((12, 2), dtype=bool)
+    held[0] = True
+    with pytest.raises(ValueError, match="got 1 groups of grains behind P = 0"):
+        voxel_steady_state(v, held, 1.0)
+    alone = VoxelProblem(labels, (1.0, 1.0), 0.0, 1.0)
+    with pytest.raises(ValueError, match="no path from it"):
+        run_stages(alone, [Stage(1.0, source=1.0)], initial=0.0, source=(labels == 0).ravel())
+    # what a source reaches only in part is no mistake: the rest keeps what it has
+    (c,) = run_stages(alone, [Stage(1e4, source=1.0)], initial=0.1, source=held.ravel())
+    assert c.reshape(12, 2)[:4] == pytest.approx(1.0)
+    assert c.reshape(12, 2)[4:] == pytest.approx(0.1, abs=1e-12)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

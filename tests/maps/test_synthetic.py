@@ -165,6 +165,10 @@ def test_netcdf_round_trip(
         (lambda: Specimen(window=(0, 300, 600, 500)), "window must lie inside the box"),
         (lambda: Specimen(box=(-40, 10, 540, 2600)), "liquid level"),
         (lambda: Specimen(d_spread=-0.1), "d_spread must not be negative"),
+        (lambda: Specimen(exchange="59 um"), "exchange must have a unit like s"),
+        (lambda: Specimen(permeability_median=np.inf), "permeability_median must be finite"),
+        (lambda: Specimen(storage="-1 d"), "storage must be positive, got -86400 s"),
+        (lambda: Specimen(box=(0, 1, 2)), "box must be four lengths"),
         (lambda: Instrument(counts=0), "counts must be positive"),
         (lambda: Instrument(pixels=(1, 5)), "pixels must be at least 2 by 2"),
         (lambda: Instrument(psf_fwhm=-1.0), "psf_fwhm must not be negative"),
@@ -173,6 +177,27 @@ def test_netcdf_round_trip(
 def test_bad_input(call: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()  # type: ignore[operator]
+
+
+def test_p_zero_and_p_infinite_specimens() -> None:
+    """P = 0: lithium stays in the grains at the source. P = inf: no steps, erfc of D_bulk."""
+    from scipy.special import erfc
+
+    shut = replace(SMALL, permeability_median=0.0, storage=0.0)
+    dark = solve_specimen(shut, 5)
+    _, truth = simulate_maps(shut, COARSE, 5, solution=dark)
+    far = truth["macro_fraction"].values[0, -3:]
+    assert far == pytest.approx(shut.c_natural, abs=1e-12)
+    assert np.abs(truth["slope"].values).max() == pytest.approx(0.0, abs=1e-9)
+    short = replace(SMALL, exchange=600.0, storage=0.0)
+    open_ = draw_structure(short, 5).with_permeability(np.inf)
+    solution = solve_specimen(short, 5, structure=open_)
+    _, truth = simulate_maps(short, COARSE, 5, solution=solution)
+    y = truth["macro_y"].values
+    z = y[y > 0] / (2 * np.sqrt(short.d_bulk * 1e8 * short.exchange))
+    exact = short.c_natural + (short.c_source - short.c_natural) * erfc(z)
+    assert truth["macro_fraction"].values[0, y > 0] == pytest.approx(exact, abs=2e-3)
+    assert np.isnan(truth["step"].values).all()
 
 
 def test_diffusivities_and_elongation_differ_on_request_only() -> None:
