@@ -248,6 +248,11 @@ class Picks(BaseModel):
         """Read picks from a file."""
         try:
             text = Path(path).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f"there is no picks file {os.fspath(path)!r}; mark boundaries first, "
+                "lliso.pick_boundaries(map, file) writes it"
+            ) from None
         except UnicodeDecodeError as err:
             raise FormatError(path, err.start, "picks must be UTF-8 text") from None
         return cls.loads(text, path)
