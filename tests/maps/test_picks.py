@@ -215,7 +215,9 @@ def test_interrupted_save_leaves_the_old_file(tmp_path, monkeypatch, broken):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no picks file .*; mark boundaries first"):
+    with pytest.raises(
+        FileNotFoundError, match=r"there is no picks file .*; mark boundaries first"
+    ):
         Picks.load(tmp_path / "absent.json")
 
 
