@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import sys
 import warnings
@@ -253,6 +254,7 @@ def _fit(args: argparse.Namespace) -> None:
         "resolution_um": resolution,
         "map_id": ds.attrs["map_id"],
         "extent_um": [list(edges) for edges in map_extent(ds)],
+        "not_in_the_intervals": json.loads(table.attrs["systematic"]),
         "simulated": int(ds.attrs.get("simulated", 0)),
     }
     files.append(

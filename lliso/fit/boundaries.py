@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import json
 import warnings
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -21,9 +22,11 @@ from lliso.fit.boundary import (
     failed_fit,
     fit_boundary,
 )
+from lliso.fit.diagnostics import why_so_large
 from lliso.fit.linear import fit_linear
-from lliso.fit.patch import PatchImage, fit_patch, geometry_of_pick
-from lliso.fit.table import Constants, boundary_table
+from lliso.fit.patch import PatchFit, PatchImage, fit_patch, geometry_of_pick
+from lliso.fit.systematics import bulk, calibration, dip, structure
+from lliso.fit.table import BOUNDARY, Constants, boundary_table
 from lliso.fit.two_grains import as_patch
 from lliso.fit.window import cut_window
 from lliso.maps.cuts import line_profile
@@ -93,7 +96,8 @@ def fit_boundaries(
     -------
     xarray.Dataset
         The table: one entry per boundary along ``boundary``, see `lliso.fit.table`. A boundary
-        that cannot be fitted is a row of NaN with a flag.
+        that cannot be fitted is a row of NaN with a flag. The attribute ``systematic`` (JSON) lists
+        what is not in the intervals, see `lliso.fit.systematics`.
 
     Raises
     ------
@@ -134,7 +138,26 @@ def fit_boundaries(
         if not fit.success:
             warnings.warn(fit.message, LlisoWarning, stacklevel=2)
     table = boundary_table(fits, picks, profiles, constants)
-    return table.assign_attrs(method=method, resolution_um=resolution)
+    table["limited_by"] = (BOUNDARY, _limits(fits, profiles, picks, resolution, slope))
+    table["limited_by"].attrs = {"units": "", "long_name": "what limits a fit on pixels"}
+    parts = [structure(method in ("patch", "two_grains")), dip()]
+    parts += [bulk(constants.d_bulk_std / constants.d_bulk), calibration()]
+    return table.assign_attrs(
+        method=method, resolution_um=resolution, systematic=json.dumps([asdict(p) for p in parts])
+    )
+
+
+def _limits(
+    fits: list[BoundaryFit],
+    profiles: Mapping[str, xr.Dataset],
+    picks: Picks,
+    resolution: float,
+    mean_slope: float | None,
+) -> list[str]:
+    """Return a sentence on each fit on pixels: what limits it, and what 20 % would take."""
+    slope = mean_grain_slope(profiles, picks, resolution) if mean_slope is None else mean_slope
+    known = 0 < slope < np.inf
+    return [why_so_large(fit, slope) if known and type(fit) is PatchFit else "" for fit in fits]
 
 
 def _check_options(method: str, resolution: float, mean_slope: float | None, blur: object) -> None:

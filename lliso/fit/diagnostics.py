@@ -257,4 +257,4 @@ def why_so_large(fit: PatchFit, mean_slope: float, hours: float | None = None) -
     if factor <= 1:
         return f"{first}. The counts allow 20 % or better; the grains' structure limits it now."
     time = "" if hours is None else f" ({factor * hours:.0f} h of the same imaging)"
-    return f"{first}. 20 % would need {factor:.2g} times the counts{time}."
+    return f"{first}. 20 % would need {float(f'{factor:.2g}'):g} times the counts{time}."

@@ -1,5 +1,6 @@
 """From a map and picks to the table: signs, units, verdicts, and what is refused."""
 
+import json
 import math
 import warnings
 
@@ -69,7 +70,7 @@ def test_numbers_and_units():
     assert row["n_slices"] == 56
     assert math.isnan(row["position_std"])
     assert 0.9 < row["slope_share"] < 1.1
-    assert list(table.data_vars) == list(COLUMNS)
+    assert list(table.data_vars) == [*COLUMNS, "limited_by"]
     for name, (unit, long_name) in COLUMNS.items():
         assert table[name].attrs == {"units": unit, "long_name": long_name}
 
@@ -311,6 +312,15 @@ def test_a_pick_beside_its_boundary_is_put_right_and_flagged(rng, off, angle):
     assert ("position_off" in row["flags"]) == (
         abs(off) * math.cos(math.radians(angle)) > row["guard"]
     )
+
+
+def test_a_table_says_what_limits_it_and_what_it_leaves_out(rng):
+    ds = blurred_map(rng)
+    table = fit_boundaries(ds, across(ds), d_bulk=D_BULK, d_bulk_std=0.26e-8, mean_slope=1.1)
+    assert "times the counts" in str(table.limited_by.values[0])
+    left_out = {part["name"]: part for part in json.loads(table.attrs["systematic"])}
+    assert set(left_out) == {"structure", "dip", "D_bulk", "calibration"}
+    assert left_out["D_bulk"]["high"] == pytest.approx(1.1)
 
 
 @pytest.mark.parametrize("method", ["patch", "two_grains", "paper2024"])
