@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from lliso.apps.cut_gestures import (
+    BESIDE,
     distance_of_click,
     first_cut,
     new_cut,
@@ -405,6 +406,7 @@ class BoundarySession:
             "cut": cut.model_dump(mode="json"),
             "cuts": [c.name for c in state.picks.cuts],
             "others": others_on_screen(state.picks, cut.name),
+            "beside": BESIDE,
             "profile": profile_on_screen(self._profile(cut)),
             "boundaries": boundaries_on_screen(state.picks, cut, fits, rows),
             "selected": state.selected,

@@ -1,4 +1,4 @@
-"""The canvas view of an app: one anywidget, its JavaScript in ``canvas.js``.
+"""The canvas view of an app: one anywidget, its JavaScript in the ``canvas*.js`` beside this.
 
 The view knows nothing of lithium: it shows what a session says is on the screen and hands it what a
 person did. A session is anything that follows `CanvasSession`.
@@ -32,11 +32,14 @@ LABELS = {
     "result": "D_gb/δ {} cm/s",
     "aria": "Map with a line cut and its profile; press ? for the keys",
     "hint": (
-        "Drag A, B, the line or the square. Click the profile or the map to mark a boundary; "
-        "drag it or its window; click it again to remove it."
+        "Drag A, B, the line or the square. Click the profile or the band to mark a boundary; "
+        "drag it or its window. Its ×, Ctrl+click or Delete removes it. C: new cut."
     ),
     "empty": "No boundaries marked yet: click the profile or the map.",
 }
+
+#: the parts of the one module that the browser gets; each may use what the ones before it define
+SCRIPTS = ("canvas_tools.js", "canvas_draw.js", "canvas_gestures.js", "canvas.js")
 
 #: what a notebook without the widget's part in the browser shows instead
 CURE = (
@@ -87,7 +90,7 @@ class CanvasView(anywidget.AnyWidget):
         only said in the status line.
     """
 
-    _esm = (files("lliso.apps") / "canvas.js").read_text(encoding="utf-8")
+    _esm = "\n".join((files("lliso.apps") / name).read_text("utf-8") for name in SCRIPTS)
     _css = (files("lliso.apps") / "canvas.css").read_text(encoding="utf-8")
     _image = traitlets.Bytes().tag(sync=True)
     _image_info = traitlets.Dict().tag(sync=True)

@@ -4,7 +4,9 @@ import asyncio
 import base64
 import json
 import logging
+import re
 import threading
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from ipywidgets.widgets import widget as ipywidget
 
 pytest.importorskip("anywidget")
 
-from lliso.apps.view import CURE, LABELS, CanvasView, close_view
+from lliso.apps.view import CURE, LABELS, SCRIPTS, CanvasView, close_view
 
 
 class FakeSession:
@@ -251,3 +253,14 @@ def test_the_script_travels_as_text():
     assert "export default" in CanvasView._esm
     assert "import " not in CanvasView._esm.split("export default")[0]  # nothing from a network
     assert "://" not in CanvasView._esm
+
+
+def test_the_parts_of_the_script_are_one_module_in_an_order_that_works():
+    parts = [(files("lliso.apps") / name).read_text("utf-8") for name in SCRIPTS]
+    assert CanvasView._esm == "\n".join(parts)
+    beside = {p.name for p in files("lliso.apps").iterdir() if p.name.endswith(".js")}
+    assert set(SCRIPTS) == beside
+    classes = re.findall(r"^class (\w+)(?: extends (\w+))? \{", CanvasView._esm, re.MULTILINE)
+    for i, (_, base) in enumerate(classes):
+        assert base in ["", *(name for name, _ in classes[:i])]
+    assert CanvasView._esm.count("export default") == 1

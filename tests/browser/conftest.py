@@ -302,6 +302,16 @@ class Notebook:
             [distance, height],
         )
 
+    def cross(self, panel):
+        """Position in the window of the × on the selected boundary's label."""
+        return self.page.evaluate(
+            """(panel) => { const v = document.querySelector('.lliso-app').view;
+              const { cross } = v.pins[panel].find((p) => p.cross);
+              const r = v[panel].top.getBoundingClientRect();
+              return [r.left + cross.x + cross.w / 2, r.top + cross.y + cross.h / 2]; }""",
+            panel,
+        )
+
     def width_handle(self):
         return self.page.evaluate(
             """() => { const v = document.querySelector('.lliso-app').view, g = v.cut();
@@ -318,8 +328,12 @@ class Notebook:
         mouse.up()
         self.settled()
 
-    def click(self, at, button="left"):
-        self.page.mouse.click(*at, button=button)
+    def click(self, at, button="left", key=None):
+        with contextlib.ExitStack() as held:
+            if key is not None:
+                self.page.keyboard.down(key)
+                held.callback(self.page.keyboard.up, key)
+            self.page.mouse.click(*at, button=button)
         self.settled()
 
     def press(self, *keys):

@@ -148,7 +148,7 @@ def test_boundaries_are_marked_moved_and_removed_with_the_mouse(app):
     (first,) = nb.committed()["boundaries"]
     same_as_headless(nb)
     cut = nb.committed()["cut"]
-    nb.click(nb.on_map(cut["start"][0] + 20, 96))  # beside the cut: the nearest edge it crosses
+    nb.click(nb.on_map(cut["start"][0] + 15, 96))  # beside the band: the nearest edge it crosses
     assert len(nb.committed()["boundaries"]) == 2
     second = nb.committed()["selected"]
     assert second not in (None, first["name"])
@@ -167,15 +167,137 @@ def test_boundaries_are_marked_moved_and_removed_with_the_mouse(app):
     same_as_headless(nb)
     nb.click(nb.on_profile(first["position"]))
     assert nb.committed()["selected"] == first["name"]
-    nb.click(nb.on_profile(first["position"]))  # the selected one again: removed
-    assert [b["name"] for b in nb.committed()["boundaries"]] == [second]
-    nb.page.get_by_role("button", name="Undo").click()
+    nb.page.mouse.dblclick(*nb.on_profile(first["position"]))  # clicks only select
     nb.settled()
     assert len(nb.committed()["boundaries"]) == 2
+    assert nb.committed()["selected"] == first["name"]
     nb.click(nb.on_profile(far["position"]), button="right")
     assert [b["name"] for b in nb.committed()["boundaries"]] == [first["name"]]
     assert nb.page.locator(".lm-Menu").count() == 0  # JupyterLab's own menu stays away
     same_as_headless(nb)
+
+
+def test_every_way_to_remove_a_boundary_says_so_and_can_be_undone(app):
+    nb = app()
+    nb.click(nb.on_profile(36))
+    (made,) = nb.committed()["boundaries"]
+    name, at = made["name"], made["position"]
+    on_map = nb.on_map(nb.committed()["cut"]["start"][0] + 3, made["y"])
+    ways = {
+        "Ctrl+click": lambda: nb.click(nb.on_profile(at), key="Control"),
+        "Alt+click on the map": lambda: nb.click(on_map, key="Alt"),
+        "right click": lambda: nb.click(on_map, button="right"),
+        "× on the profile": lambda: nb.click(nb.cross("profile")),
+        "× on the map": lambda: nb.click(nb.cross("map")),
+        "Delete": lambda: nb.press("Delete"),
+        "Backspace": lambda: nb.press("Backspace"),
+        "button": lambda: (nb.page.get_by_role("button", name="Remove boundary").click(),
+                           nb.settled()),
+    }  # fmt: skip
+    for way, remove in ways.items():
+        if nb.committed()["selected"] is None:
+            nb.click(nb.on_profile(at))
+        assert nb.committed()["selected"] == name, way
+        remove()
+        assert nb.committed()["boundaries"] == [], way
+        assert nb.status() == f"boundary {name} removed; Ctrl+Z brings it back", way
+        nb.focus()
+        nb.press("Control+z")
+        assert len(nb.committed()["boundaries"]) == 1, way
+    nb.click(nb.on_profile(at + 30), key="Control")  # who means to remove never marks
+    assert nb.status() == "There is no boundary under the pointer to remove."
+    assert len(nb.committed()["boundaries"]) == 1
+
+
+def test_clicks_that_do_not_mean_the_cut_and_marks_without_a_step_are_said(app):
+    nb = app()
+    cut = nb.committed()["cut"]
+    nb.click(nb.on_map(cut["start"][0] + 60, 96))
+    assert "click within the band of the cut, or draw the cut there" in nb.status()
+    nb.click(nb.on_map(cut["start"][0] + 12, 3))
+    assert "past A: drag A there first" in nb.status()
+    assert nb.committed()["boundaries"] == []
+    assert not nb.file.exists()
+    nb.click(nb.on_profile(36))
+    nb.click(nb.on_profile(60))  # 20 µm or more from any edge
+    assert len(nb.committed()["boundaries"]) == 2
+    assert nb.status().startswith("no significant step here (")
+    assert "the window of 1 was shortened" in nb.status()
+    assert nb.page.locator(".lliso-app [role=status]").get_attribute("data-level") == "warning"
+    nb.shoot("boundary_app_no_step")
+
+
+def test_cuts_are_added_named_shown_and_removed(app):
+    nb = app()
+    nb.click(nb.on_profile(36))
+    first = nb.committed()["cut"]
+    nb.focus()
+    nb.press("c")
+    second = nb.committed()["cut"]
+    assert second["name"] == "cut 2"
+    assert [o["name"] for o in nb.committed()["others"]] == ["cut 1"]
+    assert len(saved(nb)["cuts"]) == 2
+    nb.drag(nb.on_map(second["start"][0], 100), nb.on_map(second["start"][0] + 40, 100))
+    nb.press("F2")
+    nb.page.keyboard.type("east")
+    nb.press("Enter")
+    assert nb.committed()["cut"]["name"] == "east"
+    assert nb.page.get_by_label("line cut", exact=True).input_value() == "east"
+    nb.page.get_by_role("button", name="New cut").click()
+    nb.settled()
+    nb.page.mouse.move(*nb.on_map(first["start"][0], 120))
+    nb.wait("document.querySelector('.lliso-app').view.hover?.kind === 'other_cut'")
+    nb.shoot("boundary_app_three_cuts")
+    nb.click(nb.on_map(first["start"][0], 120))  # on the line of the first: shows it, marks nothing
+    assert nb.committed()["cut"] == first
+    assert len(nb.committed()["boundaries"]) == 1
+    name = nb.page.get_by_label("name of the cut")
+    name.fill("east")
+    name.press("Enter")
+    nb.settled()
+    assert "must be its own, got 'east'" in nb.status()
+    assert nb.page.locator(".lliso-wrong").inner_text() == nb.status()
+    nb.focus()
+    assert name.input_value() == "cut 1"
+    nb.page.get_by_role("button", name="Remove cut").click()
+    nb.settled()
+    assert nb.status() == "cut 1 removed, with boundary 1; Ctrl+Z brings it back"
+    assert [c["name"] for c in saved(nb)["cuts"]] == nb.committed()["cuts"] == ["cut 2", "east"]
+    nb.focus()
+    nb.press("Control+z")
+    assert nb.committed()["cut"] == first
+    same_as_headless(nb)
+    for _ in range(2):
+        nb.page.get_by_role("button", name="Remove cut").click()
+        nb.settled()
+    assert nb.page.get_by_role("button", name="Remove cut").is_disabled()  # the last one stays
+
+
+def test_a_kernel_killed_in_the_middle_of_a_drag_loses_nothing_that_was_picked(app):
+    nb = app()
+    nb.click(nb.on_profile(36))
+    nb.click(nb.on_profile(86))
+    before, text = nb.committed(), nb.file.read_text()
+    nb.page.mouse.move(*nb.on_map(*before["cut"]["end"]))
+    nb.page.mouse.down()
+    nb.page.mouse.move(*nb.on_map(300, 170), steps=10)
+    nb.js(
+        """panel.sessionContext.session.kernel.requestExecute({ code: arg });""",
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    )
+    nb.page.mouse.move(*nb.on_map(320, 160), steps=10)
+    nb.page.mouse.up()
+    nb.wait("/kernel/.test(document.querySelector('.lliso-app [role=status]').innerText)")
+    assert nb.file.read_text() == text
+    assert [p.name for p in nb.file.parent.glob(f"*{nb.file.name}*")] == [nb.file.name]
+    nb.wait("document.querySelector('.jp-Dialog')", None)  # "Kernel Restarting"
+    nb.page.locator(".jp-Dialog button.jp-mod-accept").click()
+    nb.idle()
+    nb.run_all().view()
+    assert nb.committed()["cut"] == before["cut"]
+    assert nb.committed()["boundaries"] == before["boundaries"]
+    assert nb.file.read_text() == text
+    assert nb.errors() == []
 
 
 def test_the_keyboard_reaches_everything(app):
