@@ -47,7 +47,7 @@ COLUMNS = {
     "slope": ("1/cm", "gradient at the boundary along the normal, away from the source"),
     "slope_std": ("1/cm", "its standard error"),
     "step_slope_correlation": ("1", "correlation of step and slope"),
-    "permeability": ("cm/s", "P = D_gb/delta; NaN unless both limits are finite and positive"),
+    "permeability": ("cm/s", "P = D_gb/delta; NaN unless the verdict is measured"),
     "permeability_low68": ("cm/s", "Fieller set at 68 %, lower limit"),
     "permeability_high68": ("cm/s", "Fieller set at 68 %, upper limit"),
     "permeability_low": ("cm/s", "Fieller set at the stated level, lower limit"),
