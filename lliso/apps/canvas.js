@@ -219,7 +219,8 @@ class View extends Gestures {
     if (document.activeElement !== this.cuts) this.cuts.value = s.cut.name;
     for (const input of Object.values(this.inputs)) this.fill(input);
     const chosen = s.boundaries.find((b) => b.name === s.selected);
-    this.profile.result.textContent = chosen?.limits ? `${chosen.name}: ${this.labels.result.replace("{}", chosen.limits)}` : "";
+    const found = /\d/.test(chosen?.limits ?? "") ? this.labels.result.replace("{}", chosen.limits) : chosen?.limits; // or words
+    this.profile.result.textContent = found ? `${chosen.name}: ${found}` : "";
     this.fillTable(s);
     this.root.dataset.sequence = s.sequence;
   }

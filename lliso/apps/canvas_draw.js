@@ -146,18 +146,23 @@ class Drawing {
   drawOthers(ctx) { // the cuts that are not shown, out of the way of the one that is
     for (const o of this.screen.others ?? []) {
       const hot = this.hover?.kind === "other_cut" && this.hover.name === o.name, g = geometry(o);
-      const ends = [o.start, o.end].map((p) => this.mapPoint(p)), up = g.n[0] < 0 ? -1 : 1;
+      const ends = [o.start, o.end].map((p) => this.mapPoint(p));
       ctx.globalAlpha = hot ? 1 : 0.55;
       this.cased(ctx, ends, "#fff", hot ? 2 : 1);
       for (const m of o.boundaries) {
         const p = this.mapPoint([m.x, m.y]), tick = [-6, 6].map((s) => [p[0] + s * g.n[0], p[1] - s * g.n[1]]);
         this.cased(ctx, tick, "#fff", hot ? 2 : 1);
       }
-      const x = (ends[0][0] + ends[1][0]) / 2 + 6 * up * g.n[0], y = (ends[0][1] + ends[1][1]) / 2 - 6 * up * g.n[1];
       ctx.globalAlpha = hot ? 1 : 0.75;
-      Object.assign(ctx, { strokeStyle: "rgba(0,0,0,0.7)", lineWidth: 2.6, font: this.font(11), textAlign: "left", textBaseline: "middle" });
-      ctx.strokeText(o.name, x, y);
-      this.text(ctx, o.name, x, y, "left", "middle", "#fff", this.font(11));
+      ctx.save(); // the name along the line: those of cuts side by side do not meet
+      ctx.translate((ends[0][0] + ends[1][0]) / 2, (ends[0][1] + ends[1][1]) / 2);
+      let turn = Math.atan2(-g.u[1], g.u[0]);
+      if (turn > Math.PI / 2 - 1e-6) turn -= Math.PI; else if (turn < -Math.PI / 2 - 1e-6) turn += Math.PI;
+      ctx.rotate(turn);
+      Object.assign(ctx, { strokeStyle: "rgba(0,0,0,0.75)", lineWidth: 3, font: this.font(11, "600"), textAlign: "center", textBaseline: "middle" });
+      ctx.strokeText(o.name, 0, -9);
+      this.text(ctx, o.name, 0, -9, "center", "middle", "#fff", this.font(11, "600"));
+      ctx.restore();
       ctx.globalAlpha = 1;
     }
   }

@@ -361,7 +361,7 @@ class BoundarySession:
             self._saved = f"not saved: {err.strerror} ({self.path.name})"
             self._message, self._level = self._saved, "error"
         else:
-            self._saved = f"saved to {self.path.name} {time.strftime('%H:%M:%S')}"
+            self._saved = f"saved {time.strftime('%H:%M:%S')}, {self.path.name}"
 
     def _refit(self) -> None:
         """Fit every boundary on every cut, as `lliso.fit_boundaries` does."""

@@ -4,6 +4,8 @@ import json
 import math
 import os
 import re
+import subprocess
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -411,7 +413,7 @@ def test_autosave_is_the_picks(marked, path, kind):
     text = path.read_text(encoding="utf-8")
     assert text == marked.picks.dumps() != before
     assert Picks.load(path) == marked.picks
-    assert screen["saved"].startswith("saved to sample.json ")
+    assert re.fullmatch(r"saved \d\d:\d\d:\d\d, sample\.json", screen["saved"])
 
 
 @pytest.mark.parametrize("kind", GESTURES)
@@ -631,8 +633,32 @@ def test_a_failed_write_is_said_and_nothing_is_lost(marked, path, monkeypatch):
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
     monkeypatch.undo()
-    assert marked.gesture("cut_width", width=8.0)["saved"].startswith("saved to sample.json")
+    assert marked.gesture("cut_width", width=8.0)["saved"].endswith(", sample.json")
     assert Picks.load(path) == marked.picks
+
+
+def test_killed_while_it_saves_the_file_is_whole(ds, marked, path):
+    """Another process changes and saves without a pause until it is killed."""
+    ds.to_netcdf(path.with_name("map.nc"), engine="h5netcdf")
+    code = (
+        "import sys, xarray\n"
+        "from lliso.apps.session import BoundarySession\n"
+        "ds = xarray.load_dataset(sys.argv[1], engine='h5netcdf')\n"
+        "session = BoundarySession(ds, sys.argv[2], d_bulk=2.6e-8)\n"
+        "session._refit = lambda: None\n"
+        "while True:\n"
+        "    for width in (9.0, 10.0):\n"
+        "        session.gesture('cut_width', width=width)\n"
+        "        print(width, flush=True)\n"
+    )
+    command = [sys.executable, "-c", code, str(path.with_name("map.nc")), str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for _ in range(7):
+            assert process.stdout.readline()
+        process.kill()
+    picks = Picks.load(path)
+    assert picks.cuts[0].width in (9.0, 10.0)
+    assert picks.boundaries == marked.picks.boundaries
 
 
 def test_a_folder_that_cannot_be_made(ds, tmp_path):
