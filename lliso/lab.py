@@ -6,6 +6,8 @@ import hashlib
 import importlib.util
 import json
 import os
+import platform
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -28,6 +30,9 @@ MANIFEST = ".lliso-manifest.json"
 FIRST_NOTEBOOK = "notebooks/explore_grain_boundaries.ipynb"
 
 _PACKAGE = Path(__file__).resolve().parent
+# JupyterLab writes the Python in use into a notebook as soon as it is opened, and calls it unsaved
+# if another one stood there: a copy gets the right one at once, and neither is a person's change.
+_PYTHON_IN_NOTEBOOK = re.compile(rb'("version": )"3\.[^"\\]*"')
 _LEFT_OUT = {".ipynb_checkpoints", "__pycache__", "results"}
 
 
@@ -145,9 +150,9 @@ def lay_out(
     after = dict(before)
     added, updated, kept = [], [], {}
     for name, origin in files.items():
-        content = origin.read_bytes()
-        ours, there = _hash(content), target / name
-        theirs = _hash(there.read_bytes()) if there.exists() else None
+        content = _with_python(name, origin.read_bytes(), platform.python_version())
+        ours, there = _hash(name, content), target / name
+        theirs = _hash(name, there.read_bytes()) if there.exists() else None
         if theirs is None:
             _write(there, content)
             added.append(name)
@@ -257,8 +262,14 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _with_python(name: str, content: bytes, version: str) -> bytes:
+    if not name.endswith(".ipynb"):
+        return content
+    return _PYTHON_IN_NOTEBOOK.sub(rb'\1"%s"' % version.encode(), content)
+
+
+def _hash(name: str, content: bytes) -> str:
+    return hashlib.sha256(_with_python(name, content, "any")).hexdigest()
 
 
 def _read_manifest(folder: Path) -> dict[str, str]:

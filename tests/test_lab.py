@@ -1,6 +1,7 @@
 """A person's copy of the notebooks is theirs: nothing they changed is ever overwritten."""
 
 import json
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -97,6 +98,25 @@ def test_without_a_readable_list_every_differing_file_is_kept(
         (folder / lab.MANIFEST).write_text(manifest)
     assert list(lab.lay_out(folder, source).kept) == [NOTEBOOK]
     assert (folder / NOTEBOOK).read_text() == "there before"
+
+
+def test_the_python_in_use_is_nobodys_change(source: Path, folder: Path) -> None:
+    """JupyterLab calls a notebook unsaved once it is opened if another Python stands there."""
+
+    def made_with(version: str, text: str) -> str:
+        info = {"codemirror_mode": {"version": 3}, "version": version}
+        return json.dumps({"cells": [text], "metadata": {"language_info": info}})
+
+    (source / NOTEBOOK).write_text(made_with("3.11.7", 'print("version": "3.1")'))
+    lab.lay_out(folder, source)
+    now = platform.python_version()
+    assert (folder / NOTEBOOK).read_text() == made_with(now, 'print("version": "3.1")')
+    (folder / NOTEBOOK).write_text(made_with("3.99.0", "two"))  # saved under another Python
+    (source / NOTEBOOK).write_text(made_with("3.98.0", 'print("version": "3.1")'))
+    assert lab.lay_out(folder, source).kept == {}
+    (folder / NOTEBOOK).write_text(made_with("3.99.0", 'print("version": "3.1")'))
+    (source / NOTEBOOK).write_text(made_with("3.98.0", "three"))
+    assert lab.lay_out(folder, source).updated == (NOTEBOOK,)
 
 
 def test_a_deleted_file_comes_back(source: Path, folder: Path) -> None:
