@@ -147,6 +147,7 @@ def fit_weights(
     box: Box,
     *,
     tolerance: float = 1e-3,
+    evening: int = 3,
     smoothing: int = 12,
     iterations: int = 80,
 ) -> tuple[FloatArray, FloatArray, PowerDiagram]:
@@ -154,7 +155,7 @@ def fit_weights(
 
     Damped Newton on the weights (Kitagawa, Mérigot, Thibert, J. Eur. Math. Soc. 21 (2019) 2603);
     during the first `smoothing` steps the sites also move half-way to their cells' centres of
-    mass, which makes compact grains.
+    mass, which makes compact grains. `evening` such moves come before sizes are asked of them.
 
     Raises
     ------
@@ -163,7 +164,7 @@ def fit_weights(
     """
     weights = np.zeros(len(sites))
     diagram = power_diagram(sites, weights, box)
-    for _ in range(3):  # even out a random start before sizes are asked of it
+    for _ in range(evening):  # even out a random start before sizes are asked of it
         sites = sites + 0.7 * (diagram.centroids() - sites)
         diagram = power_diagram(sites, weights, box)
     worst = np.inf

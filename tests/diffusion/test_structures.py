@@ -74,6 +74,12 @@ def test_columnar_grains_are_longer_along_y() -> None:
     assert s.areas.sum() == pytest.approx(200 * 400)
 
 
+def test_grains_whose_sites_stay_are_less_compact(grains: Structure) -> None:
+    rough = laguerre_structure(BOX, 16.0, 8.0, np.random.default_rng(2), relaxed=False)
+    assert np.sort(rough.areas) == pytest.approx(np.sort(grains.areas), rel=3e-3)
+    assert 0.85 < rough.mean_intercept() / grains.mean_intercept() < 0.98
+
+
 def test_mean_intercept_of_a_laminate_is_that_of_its_layers() -> None:
     # random lines through layers of thickness a: 2 A / (boundary length per area ...) = π a / 2
     s = laminate((0, 0, 1000, 100), np.arange(10.0, 100.0, 10.0))
