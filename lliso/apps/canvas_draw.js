@@ -185,7 +185,7 @@ class Drawing {
       const chosen = m.name === this.screen.selected, tick = this.across(cut, g, m.position);
       this.cased(ctx, tick, chosen ? "#ffab40" : "#fff", chosen || hot("boundary_move", m.name) ? 4 : 2.4);
       const out = tick[1][1] <= tick[0][1] ? tick[1] : tick[0], up = [Math.sign(out[0] - tick.find((p) => p !== out)[0]), 0];
-      this.pins.map.push(this.pin(ctx, m.name, clamp(out[0] + up[0] * 9, b.x + 9, b.x + b.w - 9), clamp(out[1] - 9, b.y + 9, b.y + b.h - 9), chosen, b, true));
+      this.pins.map.push(this.pin(ctx, m.name, clamp(out[0] + up[0] * 9, b.x + 9, b.x + b.w - 9), clamp(out[1] - 9, b.y + 9, b.y + b.h - 9), chosen, b, up[0], true));
     }
     const w = this.mapPoint(this.widthHandle(cut, g)), r = hot("cut_width") ? 6.5 : 5;
     Object.assign(ctx, { fillStyle: "#fff", strokeStyle: "rgba(0,0,0,0.75)", lineWidth: 1.6 });
@@ -202,10 +202,11 @@ class Drawing {
     return this.boundaries().toSorted((a, b) => last(a) - last(b));
   }
 
-  pin(ctx, name, x, y, chosen, area, dark = false) { // a label; the selected one's has a cross, beside the name
+  pin(ctx, name, x, y, chosen, area, way, dark = false) { // a label; the selected one's has a cross, beside the name
     const font = this.font(11.5, "600"); ctx.font = font;
     const w = Math.max(18, ctx.measureText(name).width + 10), ink = dark ? "#111" : this.ink.paper;
-    const side = x + w / 2 + CROSS <= area.x + area.w ? 1 : -1, extra = chosen ? CROSS : 0;
+    const room = (s) => (s > 0 ? x + w / 2 + CROSS <= area.x + area.w : x - w / 2 - CROSS >= area.x);
+    const side = room(way || 1) ? way || 1 : -way || -1, extra = chosen ? CROSS : 0;
     ctx.fillStyle = chosen ? (dark ? "#ffab40" : this.ink.fit) : dark ? "rgba(255,255,255,0.92)" : this.ink.muted;
     ctx.beginPath(); ctx.roundRect(x - w / 2 - (side < 0 ? extra : 0), y - 8.5, w + extra, 17, 5); ctx.fill();
     this.text(ctx, name, x, y + 0.5, "center", "middle", ink, font);
@@ -254,7 +255,7 @@ class Drawing {
     for (const b of this.selectedLast()) {
       const chosen = b.name === s.selected, x = X(b.position), hot = this.hover?.kind === "boundary_move" && this.hover.name === b.name;
       this.stroke(ctx, [[x, box.y], [x, box.y + box.h]], chosen ? k.fit : k.ink, chosen || hot ? 2.4 : 1.4);
-      this.pins.profile.push(this.pin(ctx, b.name, clamp(x, box.x + 8, box.x + box.w - 8), box.y - 11, chosen, box));
+      this.pins.profile.push(this.pin(ctx, b.name, clamp(x, box.x + 8, box.x + box.w - 8), box.y - 11, chosen, box, 1));
       if (chosen) for (const d of b.window) { // grips
         ctx.fillStyle = k.fit; ctx.beginPath(); ctx.roundRect(X(d) - 3, box.y + box.h / 2 - 11, 6, 22, 3); ctx.fill();
       }

@@ -8,7 +8,7 @@ class Gestures extends Drawing {
   target(p, panel) { // what lies under the pointer; of several the nearest
     const found = [], add = (kind, d, reach, bias, more) => { if (d <= reach) found.push({ kind, rank: d + bias, ...more }); };
     for (const pin of this.pins[panel.name]) {
-      if (pin.cross && this.inside(p, pin.cross)) add("boundary_remove", 0, 0, -9, { name: pin.name });
+      if (pin.cross && this.inside(p, pin.cross)) add("boundary_remove", 0, 0, panel === this.map ? 7 : -9, { name: pin.name }); // under a handle, the handle
       else if (this.inside(p, pin)) add("boundary_move", 0, 0, 8, { name: pin.name });
     }
     if (panel === this.map) {
