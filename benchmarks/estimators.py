@@ -182,20 +182,19 @@ def _summary(rows, size, counts, structures, draws, seconds):
 
 def table(results: list[dict]) -> str:
     """The figures that docs/how_sure.md shows, as Markdown."""
-    lines = [
+    head = (
         "| grains | counts a pixel | one slope: 68 / 95 % | two grains: 68 / 95 % "
-        "| paper's way: 68 / 95 % | error of the slope: one slope / paper's way |",
-        "|---|---|---|---|---|---|",
+        "| paper's way: 68 / 95 % | error of the slope: one slope / paper's way |"
+    )
+    rows = [
+        f"| {r['grain_um']} µm | {r['counts']:,} "
+        f"| {r['coverage68']:.3f} / {r['coverage95']:.3f} "
+        f"| {r['two_grains_coverage68']:.2f} / {r['two_grains_coverage95']:.2f} "
+        f"| {r['paper_coverage68']:.2f} / {r['paper_coverage95']:.2f} "
+        f"| {r['slope_error']:.2g} / {r['paper_slope_error']:.2g} |"
+        for r in results
     ]
-    for r in results:
-        lines.append(
-            f"| {r['grain_um']} µm | {r['counts']:,} "
-            f"| {r['coverage68']:.3f} / {r['coverage95']:.3f} "
-            f"| {r['two_grains_coverage68']:.2f} / {r['two_grains_coverage95']:.2f} "
-            f"| {r['paper_coverage68']:.2f} / {r['paper_coverage95']:.2f} "
-            f"| {r['slope_error']:.2g} / {r['paper_slope_error']:.2g} |"
-        )
-    return "\n".join(lines) + "\n"
+    return "\n".join([head, "|---|---|---|---|---|---|", *rows]) + "\n"
 
 
 def main() -> None:
