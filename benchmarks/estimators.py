@@ -180,6 +180,10 @@ def _summary(rows, size, counts, structures, draws, seconds):
     }
 
 
+def _short(value: float) -> str:
+    return f"{float(f'{value:.2g}'):g}"
+
+
 def table(results: list[dict]) -> str:
     """The figures that docs/how_sure.md shows, as Markdown."""
     head = (
@@ -191,7 +195,7 @@ def table(results: list[dict]) -> str:
         f"| {r['coverage68']:.3f} / {r['coverage95']:.3f} "
         f"| {r['two_grains_coverage68']:.2f} / {r['two_grains_coverage95']:.2f} "
         f"| {r['paper_coverage68']:.2f} / {r['paper_coverage95']:.2f} "
-        f"| {r['slope_error']:.2g} / {r['paper_slope_error']:.2g} |"
+        f"| {_short(r['slope_error'])} / {_short(r['paper_slope_error'])} |"
         for r in results
     ]
     return "\n".join([head, "|---|---|---|---|---|---|", *rows]) + "\n"
