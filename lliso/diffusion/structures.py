@@ -236,8 +236,7 @@ def laguerre_structure(
         Ratio of the grains' extent along y to that along x; 1 is equiaxed, above about 3 columnar.
     relaxed : bool
         Let the sites move to their grains' centres: compact grains, as grain growth makes them.
-        False keeps random sites: at equal sizes 5 % more boundary and, with boundaries that
-        resist, a larger D_eff (see ``benchmarks/diffusion.md``).
+        False keeps random sites: at equal sizes some 5 % more boundary.
 
     Raises
     ------

@@ -82,7 +82,12 @@ class LineAnalysis:
             if not value > 0:
                 raise ValueError(f"{name} must be positive, got {value:g} {unit}")
             object.__setattr__(self, name, value)
-        for d, t in self.stages:
+        stages = tuple(
+            (parse_quantity(d, DIFFUSION, "D of a stage"), parse_quantity(t, TIME, "its duration"))
+            for d, t in self.stages
+        )
+        object.__setattr__(self, "stages", stages)
+        for d, t in stages:
             if not (d > 0 and t >= 0):
                 raise ValueError(f"stages must have D > 0 and time >= 0, got {d:g} and {t:g}")
         if not (self.immersed < self.length and self.first < self.last):

@@ -81,12 +81,18 @@ def test_arrhenius_errors_and_exact_values() -> None:
     assert exact["sigma_total"].values == pytest.approx(truth["sigma_total"].values)
 
 
+def test_stages_may_be_typed_with_units() -> None:
+    typed = LineAnalysis(stages=(("3e-9 cm^2/s", "14 d"),))
+    assert typed.stages[0] == (3e-9, 14 * 86400.0)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: LineAnalysis(d_exchange=-1.0), "d_exchange must be positive"),
         (lambda: LineAnalysis(exchange="3 um"), "another dimension"),
         (lambda: LineAnalysis(stages=((1e-9, -5.0),)), "stages must have"),
+        (lambda: LineAnalysis(stages=(("3e-9 cm/s", "14 d"),)), "D of a stage must have a unit"),
         (lambda: LineAnalysis(immersed=20_000.0), "longer than its immersed part"),
         (lambda: LineAnalysis(first=-990.0), "points must lie in the bar"),
         (lambda: simulate_arrhenius(TransportLaw(), [-3.0], 1), "temperatures must be positive"),
