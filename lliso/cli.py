@@ -373,13 +373,30 @@ def _solved(args: argparse.Namespace, specimen: Any) -> Any:
         return solve_surface(specimen, args.seed, progress=tell)
     if args.labels is None:
         return solve_specimen(specimen, args.seed, progress=tell)
-    import numpy as np
-    import tifffile
-
-    path = Path(args.labels)
-    image = np.load(path) if path.suffix == ".npy" else tifffile.imread(path)
+    image = _label_image(Path(args.labels))
     labels = embedded_labels(specimen, args.seed, image, specimen.mesh_fine)
     return solve_labels(specimen, args.seed, labels, progress=tell)
+
+
+def _label_image(path: Path) -> Any:
+    """Read a label image: .npy, or any picture that Pillow (it comes with matplotlib) knows."""
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    if path.suffix == ".npy":
+        return np.load(path)
+    try:
+        with Image.open(path) as picture:
+            labels = np.asarray(picture)
+    except UnidentifiedImageError:
+        raise ValueError(
+            f"--labels must be a .npy, TIFF or PNG image of grain numbers, got {path}"
+        ) from None
+    if labels.ndim != 2:
+        raise ValueError(
+            f"--labels must be an image of grain numbers, one channel, got the shape {labels.shape}"
+        )
+    return labels
 
 
 def _figures(

@@ -299,3 +299,20 @@ def test_simulate_answers_bad_words(tmp_path, capsys, options, message):
     shown = capsys.readouterr().err
     assert message in shown
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("ending", ["tif", "png"])
+def test_grain_numbers_come_from_pictures_too(tmp_path, ending):
+    from PIL import Image
+
+    from lliso.cli import _label_image
+
+    labels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    Image.fromarray(labels).save(tmp_path / f"grains.{ending}")
+    np.testing.assert_array_equal(_label_image(tmp_path / f"grains.{ending}"), labels)
+    Image.new("RGB", (4, 3)).save(tmp_path / f"colours.{ending}")
+    with pytest.raises(ValueError, match=r"one channel, got the shape \(3, 4, 3\)"):
+        _label_image(tmp_path / f"colours.{ending}")
+    (tmp_path / f"broken.{ending}").write_text("no picture")
+    with pytest.raises(ValueError, match=r"must be a \.npy, TIFF or PNG image of grain numbers"):
+        _label_image(tmp_path / f"broken.{ending}")
