@@ -7,7 +7,6 @@ that are the same bytes whenever the numbers are.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +14,9 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
-from matplotlib.path import Path as Path2D
 from matplotlib.ticker import NullFormatter
 
-from lliso.fit.boundaries import cut_profiles, fit_picks
-from lliso.fit.patch import PatchImage
-from lliso.maps.cuts import DISTANCE, line_profile, map_extent
+from lliso.maps.cuts import DISTANCE, map_extent
 from lliso.maps.fraction import isotope_fraction
 
 if TYPE_CHECKING:
@@ -34,7 +30,7 @@ if TYPE_CHECKING:
 
     from lliso.fit.boundary import BoundaryFit
     from lliso.maps.cuts import LineCut
-    from lliso.maps.picks import BoundaryPick, Picks
+    from lliso.maps.picks import BoundaryPick
 
 COLUMN_WIDTH = 3.35  # inches, one column of a journal page
 PAGE_WIDTH = 7.0
@@ -45,9 +41,6 @@ FIT = "#D55E00"
 CUT = "#FFFFFF"
 BOUNDARY = "#0072B2"
 
-#: where a name may stand beside a point: alignment, and the sign of its distance
-_SIDES_X = {"left": 1, "right": -1}
-_SIDES_Y = {"bottom": 1, "top": -1}
 
 STYLE: Any = {
     "font.size": 8.0,
@@ -194,7 +187,7 @@ def draw_cut(
     ux, uy = cut.direction
     half = cut.width / 2
     artists: list[Any] = [
-        ax.add_patch(Polygon(_corners(cut), closed=True, fill=False, edgecolor=CUT, lw=0.8)),
+        ax.add_patch(Polygon(band_corners(cut), closed=True, fill=False, edgecolor=CUT, lw=0.8)),
         ax.add_line(Line2D(*zip(cut.start, cut.end, strict=True), color=CUT, lw=0.6, ls=":")),
     ]
     for pick in boundaries:
@@ -219,7 +212,7 @@ def draw_cut(
     return artists
 
 
-def _corners(cut: LineCut) -> list[tuple[float, float]]:
+def band_corners(cut: LineCut) -> list[tuple[float, float]]:
     """Return the corners of the band of a cut, once round."""
     (ux, uy), half = cut.direction, cut.width / 2
     return [
@@ -343,129 +336,6 @@ def draw_permeabilities(ax: Axes, table: xr.Dataset, *, truth: Sequence[float] =
     title = " · ".join(filter(None, [map_title(table), meaning]))
     ax.set_title(title, size=STYLE["axes.titlesize"], pad=20 if shown else 6)
     return artists
-
-
-def figure_of_cut(ds: xr.Dataset, picks: Picks, cut: str, **options: Any) -> Figure:
-    """Draw a map with one cut above the profile along it with its fits.
-
-    Parameters
-    ----------
-    ds : xarray.Dataset
-        A map.
-    picks : Picks
-        Picks made on it.
-    cut : str
-        Name of the cut.
-    **options
-        For `lliso.fit.boundaries.fit_picks`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    line = picks.cut(cut)
-    fig, (top, bottom) = figure(PAGE_WIDTH, 5.2, nrows=2, height_ratios=[1.25, 1])
-    with style():
-        draw_map(top, ds)
-        draw_cut(top, line, picks.on_cut(cut))
-        profiles = {**cut_profiles(ds, picks), cut: line_profile(ds, line)}
-        found = fit_picks(PatchImage.from_map(ds), profiles, picks, **options)
-        fits = {f.name: f.on_cut(line) for f in found}
-        draw_profile(bottom, profiles[cut])
-        draw_fits(bottom, fits, picks.on_cut(cut))
-        bottom.set_title(cut)
-    return fig
-
-
-def figure_of_map(ds: xr.Dataset, picks: Picks) -> Figure:
-    """Draw a map with every cut and boundary of the picks.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    (x0, x1), (y0, y1) = map_extent(ds)
-    height = 0.8 + (PAGE_WIDTH - 1.2) * (y1 - y0) / (x1 - x0)
-    fig, ax = figure(PAGE_WIDTH, min(height, 8.0))
-    with style():
-        draw_map(ax, ds)
-        for cut in picks.cuts:
-            draw_cut(ax, cut, picks.on_cut(cut.name), label=False)
-        fig.draw_without_rendering()  # the layout must be known before names can keep apart
-        _name_cuts(ax, picks.cuts)
-    return fig
-
-
-def _name_cuts(ax: Axes, cuts: Sequence[LineCut]) -> list[Any]:
-    """Write each name beside an end of its cut, where it covers least of cuts and other names."""
-    outlines = [Path2D(ax.transData.transform(_corners(cut))) for cut in cuts]
-    texts: list[Any] = []
-    taken = [text.get_window_extent() for text in ax.texts]  # that of the scale bar
-    for cut in cuts:
-        found: list[tuple[int, int, Any]] = []
-        ends = _corners(cut)
-        for (x, y), ha, va in product((cut.end, cut.start, *ends), _SIDES_X, _SIDES_Y):
-            offset = (3 * _SIDES_X[ha], 3 * _SIDES_Y[va])
-            text = ax.annotate(
-                cut.name,
-                (x, y),
-                xytext=offset,
-                textcoords="offset points",
-                ha=ha,
-                va=va,
-                color=CUT,
-                fontsize=6,
-            )
-            box = text.get_window_extent()
-            outside = not (ax.bbox.contains(*box.min) and ax.bbox.contains(*box.max))
-            names = sum(box.overlaps(other) for other in taken)
-            crossed = sum(o.intersects_bbox(box, filled=False) for o in outlines)
-            covered = sum(o.intersects_bbox(box) for o in outlines)
-            found.append((100 * outside + 20 * names + 3 * crossed + covered, len(found), text))
-        *others, (_, _, best) = sorted(found, key=lambda item: item[:2], reverse=True)
-        for *_, text in others:
-            text.remove()
-        texts.append(best)
-        taken.append(best.get_window_extent())
-    return texts
-
-
-def figure_of_profiles(ds: xr.Dataset, picks: Picks, **options: Any) -> Figure:
-    """Draw the profiles along all cuts that carry boundaries, with their fits.
-
-    Parameters
-    ----------
-    ds : xarray.Dataset
-        A map.
-    picks : Picks
-        Picks made on it.
-    **options
-        For `lliso.fit.boundaries.fit_picks`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    profiles = cut_profiles(ds, picks)
-    found = fit_picks(PatchImage.from_map(ds), profiles, picks, **options)
-    fits = {f.name: f.on_cut(picks.cut(picks.boundary(f.name).cut)) for f in found}
-    columns = min(3, len(profiles))
-    rows = -(-len(profiles) // columns)
-    fig, axes = figure(PAGE_WIDTH, 1.75 * rows + 0.3, nrows=rows, ncols=columns, squeeze=False)
-    with style():
-        for ax, (name, profile) in zip(axes.flat, profiles.items(), strict=False):
-            draw_profile(ax, profile)
-            draw_fits(ax, fits, picks.on_cut(name))
-            ax.set(xlabel="", ylabel="")
-            ax.set_title(name)
-        for ax in axes.flat[len(profiles) :]:
-            ax.set_axis_off()
-        what = "points: counts with their 1σ error, lines: fits"
-        title = " · ".join(filter(None, [map_title(ds), what]))
-        fig.suptitle(title, size=STYLE["axes.titlesize"])
-        fig.supxlabel("distance along the cut (µm)", size=STYLE["axes.labelsize"])
-        fig.supylabel("⁶Li fraction C", size=STYLE["axes.labelsize"])
-    return fig
 
 
 def save_figure(fig: Figure, path: str | os.PathLike[str]) -> list[Path]:

@@ -233,7 +233,8 @@ def test_simulate_writes_what_the_library_computes(tmp_path, capsys):
 
 def test_simulate_without_options_is_the_experiment_of_the_samples():
     """The defaults are written down once, in the values themselves."""
-    from lliso.cli import _given, _parser
+    from lliso.cli import _parser
+    from lliso.cli_simulate import _given
     from lliso.maps.synthetic import Instrument, Specimen
 
     args = _parser().parse_args(["simulate", "-o", "x"])
@@ -305,14 +306,14 @@ def test_simulate_answers_bad_words(tmp_path, capsys, options, message):
 def test_grain_numbers_come_from_pictures_too(tmp_path, ending):
     from PIL import Image
 
-    from lliso.cli import _label_image
+    from lliso.cli_simulate import label_image
 
     labels = np.arange(12, dtype=np.uint8).reshape(3, 4)
     Image.fromarray(labels).save(tmp_path / f"grains.{ending}")
-    np.testing.assert_array_equal(_label_image(tmp_path / f"grains.{ending}"), labels)
+    np.testing.assert_array_equal(label_image(tmp_path / f"grains.{ending}"), labels)
     Image.new("RGB", (4, 3)).save(tmp_path / f"colours.{ending}")
     with pytest.raises(ValueError, match=r"one channel, got the shape \(3, 4, 3\)"):
-        _label_image(tmp_path / f"colours.{ending}")
+        label_image(tmp_path / f"colours.{ending}")
     (tmp_path / f"broken.{ending}").write_text("no picture")
     with pytest.raises(ValueError, match=r"must be a \.npy, TIFF or PNG image of grain numbers"):
-        _label_image(tmp_path / f"broken.{ending}")
+        label_image(tmp_path / f"broken.{ending}")

@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib import pyplot as plt
 
 import lliso
+from lliso.figures import figure_of_cut, figure_of_map, figure_of_profiles
 from lliso.fit.boundaries import cut_profiles, fit_picks
 from lliso.maps.picks import Picks
 from lliso.plot import (
@@ -18,9 +19,6 @@ from lliso.plot import (
     draw_permeabilities,
     draw_profile,
     figure,
-    figure_of_cut,
-    figure_of_map,
-    figure_of_profiles,
     map_title,
     save_figure,
 )

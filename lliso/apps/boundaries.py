@@ -120,7 +120,7 @@ def _picture(session: BoundarySession) -> bytes:
 
     from matplotlib import pyplot as plt
 
-    from lliso.plot import figure_of_cut
+    from lliso.figures import figure_of_cut
 
     figure = figure_of_cut(
         session.ds, session.picks, session.cut.name, resolution=session.resolution

@@ -98,7 +98,7 @@ def test_the_picture_is_fitted_as_the_session_is(simulated_map, file, monkeypatc
         seen.update(options)
         return plt.figure()
 
-    monkeypatch.setattr("lliso.plot.figure_of_cut", figure_of_cut)
+    monkeypatch.setattr("lliso.figures.figure_of_cut", figure_of_cut)
     app = pick_boundaries(simulated_map, file, d_bulk=D_BULK, resolution="2500 nm")
     app._repr_mimebundle_()
     app.close()
