@@ -8,6 +8,7 @@ another map by mistake.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -216,7 +217,12 @@ class Picks(BaseModel):
     def anchored_to(self, ds: xr.Dataset) -> Picks:
         """Declare that these picks also hold on the map `ds` (same place of the same sample)."""
         stage = str(ds.attrs.get("stage") or ds.attrs.get("source") or "map")
-        return self._with(maps={**self.maps, stage: str(ds.attrs["map_id"])})
+        new = str(ds.attrs["map_id"])
+        name, number = stage, 1
+        while self.maps.get(name, new) != new:  # another map of that stage: both stay
+            number += 1
+            name = f"{stage} ({number})"
+        return self._with(maps={**self.maps, name: new})
 
     # text and file -----------------------------------------------------------------------------
     def dumps(self) -> str:
@@ -225,7 +231,7 @@ class Picks(BaseModel):
 
         data = self.model_dump(mode="json")
         for key in ("cuts", "boundaries", "landmarks"):
-            data[key] = sorted(data[key], key=lambda item: str(item["name"]))
+            data[key] = sorted(data[key], key=lambda item: _as_counted(str(item["name"])))
         text = json.dumps(_rounded(data), indent=1, sort_keys=True, ensure_ascii=False)
         return text + "\n"
 
@@ -270,6 +276,12 @@ class Picks(BaseModel):
             os.replace(aside, target)
         finally:
             aside.unlink(missing_ok=True)
+
+
+def _as_counted(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a key that sorts "cut 2" before "cut 10"."""
+    parts = re.split(r"(\d+)", name)
+    return tuple((0, int(p), p) if p.isdecimal() else (1, 0, p) for p in parts)
 
 
 def _replaced(items: Iterable[Any], new: Any) -> tuple[Any, ...]:

@@ -264,3 +264,24 @@ def test_damaged_files_say_what_and_where(text, message):
         Picks.loads(text, "some.json")
     assert str(caught.value).startswith("some.json: not valid picks: ")
     assert "pydantic" not in str(caught.value)
+
+
+def test_names_are_sorted_as_a_person_counts():
+    cuts = tuple(
+        LineCut(name=f"cut {n}", start=(0, n), end=(0, n + 50), width=2) for n in (10, 2, 1)
+    )
+    text = Picks(cuts=cuts).dumps()
+    assert [c.name for c in Picks.loads(text).cuts] == ["cut 1", "cut 2", "cut 10"]
+    assert Picks(cuts=cuts[::-1]).dumps() == text
+
+
+def test_two_maps_of_one_stage_both_stay():
+    maps = [
+        make_map(np.full((2, 3, 3), n), ["6Li", "7Li"], x=range(3), y=range(3),
+                 attrs={"stage": "59 h"})
+        for n in (1, 2)
+    ]  # fmt: skip
+    picks = Picks().anchored_to(maps[0]).anchored_to(maps[1]).anchored_to(maps[1])
+    assert set(picks.maps) == {"59 h", "59 h (2)"}
+    for ds in maps:
+        picks.check(ds)
