@@ -1,8 +1,9 @@
 """What is not in the counting error of P, listed apart.
 
 Systematic parts do not average out over boundaries as counting errors do, and are of one sign at
-times, so they are never mixed into the intervals. Their sizes come from simulations at the
-parameters of LLTO at 22 °C (16 and 34 µm grains); another material wants its own.
+times, so they are never mixed into the intervals. The sizes for structure and dip were found in an
+earlier, independent simulation study at the parameters of LLTO at 22 °C (16 and 34 µm grains) and
+have not been repeated with lliso; another material wants its own.
 """
 
 from __future__ import annotations

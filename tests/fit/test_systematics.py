@@ -53,3 +53,23 @@ def test_the_others_say_what_they_are():
 def test_bad_input_is_answered_in_words(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_what_is_left_of_a_slope_against_a_stepped_solution():
+    """The cosine series against finite volumes in time, for a straight line in a closed grain."""
+    from scipy.sparse import diags
+    from scipy.sparse.linalg import expm_multiply
+
+    from lliso.fit.systematics import _slope_left
+
+    length, guard, n = 16.0, 2.0, 800
+    h = length / n
+    x = (np.arange(n) + 0.5) * h
+    middle = np.full(n, -2.0)
+    middle[[0, -1]] = -1.0  # nothing passes the ends
+    laplace = diags([np.ones(n - 1), middle, np.ones(n - 1)], [-1, 0, 1], format="csc") / h**2
+    inside = (x > guard) & (x < length - guard)
+    for diffused in (0.5, 5.0, 20.0):  # D t in µm²
+        relaxed = expm_multiply(laplace * diffused, x)
+        stepped = np.polyfit(x[inside], relaxed[inside], 1)[0]
+        assert _slope_left(diffused, length, guard) == pytest.approx(stepped, rel=2e-3)
