@@ -75,7 +75,7 @@ def set_up(extras: "set[str]") -> None:
 
 def test() -> int:
     """Pass the notebooks, the tests and the doctests; the summary says what could not run."""
-    set_up({"lab", "test", "browser", "simsh5"})
+    set_up({"lab", "test", "browser", "formats", "oracles"})
     if not shutil.which("chromium") and shutil.which("apt-get") and os.geteuid() == 0:
         call("apt-get", "update", "-q")  # elsewhere the tests take the Chrome or Edge they find
         call("apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium")
@@ -90,7 +90,7 @@ def main() -> int:
         sys.exit(__doc__)
     if what == "test":
         return test()
-    set_up({"lab", "test", "simsh5"})
+    set_up({"lab", "test", "formats"})
     lliso = [PYTHON, "-c", "import sys; from lliso.cli import main; sys.exit(main())"]
     return call(*lliso, *(FIT if what == "run" else ["lab"]))
 

@@ -9,8 +9,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-# conda's matplotlib brings a window system, and its dask a cluster
-CONDA = {"matplotlib": "matplotlib-base", "dask": "dask-core"}
+FORMATS = EXTRAS["formats"][0].removeprefix("lliso[").removesuffix("]").split(",")
+CONDA = {"matplotlib": "matplotlib-base"}  # conda's matplotlib brings a window system
 
 
 def named(requirements: list[str]) -> dict[str, str]:
@@ -30,7 +30,7 @@ def test_conda_asks_for_the_same_as_pip() -> None:
     assert named(packages) == {"python": PROJECT["requires-python"], **wanted}
 
 
-@pytest.mark.parametrize("extra", ["", "lab", "test", "browser", "simsh5", "dev"])
+@pytest.mark.parametrize("extra", ["", "lab", "test", "browser", "oracles", "dev", *FORMATS])
 def test_every_requirement_is_pinned(extra: str) -> None:
     pins = (ROOT / "constraints" / "lab-test.txt").read_text(encoding="utf-8")
     pinned = {line.partition("==")[0] for line in pins.splitlines()}
@@ -47,7 +47,9 @@ def test_pins_name_no_host(name: str) -> None:
 def test_the_floors_are_those_of_the_project() -> None:
     lines = (ROOT / "constraints" / "floors.txt").read_text(encoding="utf-8").splitlines()
     floors = dict(line.split("==") for line in lines if not line.startswith("#"))
-    wanted = named(PROJECT["dependencies"] + EXTRAS["lab"] + EXTRAS["test"] + EXTRAS["simsh5"])
+    wanted = named(PROJECT["dependencies"] + EXTRAS["lab"] + EXTRAS["test"])
+    for extra in FORMATS:
+        wanted |= named(EXTRAS[extra])
     for name, bound in wanted.items():
         floor, tried = bound.removeprefix(">=").split("."), floors[name].split(".")
         assert tried[: len(floor)] == floor, f"{name}{bound} was tried as {floors[name]}"
