@@ -186,7 +186,7 @@ def check_map(ds: xr.Dataset, needs: Iterable[str] = ()) -> None:
             "map.assign_coords(species=[...])"
         )
     if isinstance(ds[COUNTS].data, np.ndarray):
-        check_counts(ds[COUNTS].values)
+        check_counts(ds[COUNTS].values, net="variance" in ds)
 
 
 def _check_axis(ds: xr.Dataset, name: str) -> None:
@@ -206,8 +206,10 @@ def _check_axis(ds: xr.Dataset, name: str) -> None:
         )
 
 
-def check_counts(counts: Any) -> None:
+def check_counts(counts: Any, *, net: bool = False) -> None:
     """Raise if an array of counts holds NaN, infinities or negative numbers.
+
+    Net counts (`net`), of which a background was taken off, may be negative.
 
     Raises
     ------
@@ -224,7 +226,7 @@ def check_counts(counts: Any) -> None:
                 f"counts must be finite, got {bad} NaN or infinite values of {values.size}; "
                 "mark unknown pixels by 0 counts in every species"
             )
-    if values.dtype.kind in "if" and values.size and values.min() < 0:
+    if not net and values.dtype.kind in "if" and values.size and values.min() < 0:
         raise ValueError(f"counts must not be negative, got {values.min():g}")
 
 

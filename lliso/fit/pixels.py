@@ -10,8 +10,9 @@ import numpy as np
 
 from lliso._types import BoolArray, FloatArray
 from lliso.fit.window import FEWEST_SLICES
-from lliso.maps.fraction import species_counts, sum_frames
-from lliso.schema import LI6, LI7, X, Y, pixel_size
+from lliso.maps.carried import effective_counts
+from lliso.maps.fraction import sum_frames
+from lliso.schema import LI6, LI7, X, Y, check_map, pixel_size
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,7 +28,7 @@ class PatchImage:
     Attributes
     ----------
     light, total : numpy.ndarray, shape (y, x)
-        Counts of ⁶Li and of both isotopes.
+        Counts of ⁶Li and of both isotopes; effective ones, where the map carries a variance.
     x, y : numpy.ndarray
         Pixel centres in µm.
     pitch : float
@@ -42,10 +43,13 @@ class PatchImage:
 
     @classmethod
     def from_map(cls, ds: xr.Dataset) -> PatchImage:
-        """Take the counts of a map; frames are summed."""
+        """Take the counts of a map; frames are summed.
+
+        Of corrected counts, which scatter more than binomial ones, the effective number is taken.
+        """
         summed = sum_frames(ds)
-        light = species_counts(summed, LI6).values
-        total = light + species_counts(summed, LI7).values
+        check_map(summed, needs=(LI6, LI7))
+        light, total = effective_counts(summed)
         x, y = summed[X].values.astype(float), summed[Y].values.astype(float)
         return cls(light, total, x, y, max(pixel_size(summed)))
 

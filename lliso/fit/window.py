@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lliso._types import FloatArray
+from lliso.maps.carried import effective_counts
 from lliso.maps.cuts import DISTANCE
-from lliso.maps.fraction import species_counts
 from lliso.maps.picks import BoundaryPick
-from lliso.schema import LI6, LI7
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -119,8 +118,7 @@ def cut_window(
     low, high = pick.window
     low = max(low + guard, x[0]) if low > x[0] else x[0]
     high = min(high - guard, x[-1]) if high < x[-1] else x[-1]
-    light = species_counts(profile, LI6).values
-    total = light + species_counts(profile, LI7).values
+    light, total = effective_counts(profile)
     nu = x - pick.position
     eps = 1e-6 * step
     use = (x >= low - eps) & (x <= high + eps) & (total > 0)

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lliso._types import FloatArray, IntArray
 from lliso.errors import LlisoWarning
+from lliso.maps.carried import ADDITIVE, UNKNOWN, VARIANCE
 from lliso.maps.fraction import sum_frames
 from lliso.schema import COUNTS, SPECIES, X, Y, check_counts, check_map, pixel_size
 
@@ -220,22 +221,30 @@ def _pixels_in_band(
 def _summed(
     ds: xr.Dataset, rows: IntArray, columns: IntArray, index: IntArray, n_slices: int
 ) -> xr.Dataset:
-    counts = ds[COUNTS]
-    r0, r1, c0, c1 = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
-    block = np.asarray(counts.data[:, r0:r1, c0:c1])
-    picked = block[:, rows - r0, columns - c0]
-    check_counts(picked)  # of a lazy map nobody has looked at the values yet
-    sums = np.stack([np.bincount(index, weights=s, minlength=n_slices) for s in picked])
-    if counts.dtype.kind in "ui":  # whole below 2**53, so the way through float is exact
-        sums = sums.astype(np.int64)
+    window = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
+    inside = (rows - rows.min(), columns - columns.min())
+    known = np.ones(rows.size, dtype=bool)
+    if UNKNOWN in ds:
+        known = ~np.asarray(ds[UNKNOWN].data[window])[inside]
     pixels = np.bincount(index, minlength=n_slices)
-    return xr.Dataset(
-        {
-            COUNTS: ((SPECIES, DISTANCE), sums, counts.attrs),
-            "pixels": (DISTANCE, pixels, {"long_name": "pixels in the slice", "units": "1"}),
-        },
-        coords={SPECIES: ds[SPECIES]},
-    )
+    # What has no x and y (the systematic parameters) is as true of the cut as of the map.
+    fixed = {n: v for n, v in ds.data_vars.items() if not {X, Y} & set(map(str, v.dims))}
+    profile = xr.Dataset(fixed, coords={SPECIES: ds[SPECIES]})
+    for name in ADDITIVE:
+        if name not in ds:
+            continue
+        array = ds[name]
+        picked = np.asarray(array.data[..., *window])[..., *inside]
+        if name == COUNTS:  # of a lazy map nobody has looked at the values yet
+            check_counts(picked, net=VARIANCE in ds)
+        flat = np.where(known, picked, 0).reshape(-1, rows.size)
+        sums = np.stack([np.bincount(index, weights=s, minlength=n_slices) for s in flat])
+        if array.dtype.kind in "ui":  # whole below 2**53, so the way through float is exact
+            sums = sums.astype(np.int64)
+        sums = sums.reshape(*picked.shape[:-1], n_slices)
+        profile[name] = ((*array.dims[:-2], DISTANCE), sums, array.attrs)
+    profile["pixels"] = (DISTANCE, pixels, {"long_name": "pixels in the slice", "units": "1"})
+    return profile
 
 
 def _distances(along: FloatArray, index: IntArray, n_slices: int, step: float) -> FloatArray:

@@ -14,10 +14,23 @@ import numpy as np
 import xarray as xr
 
 from lliso.errors import LlisoWarning
+from lliso.maps.carried import (
+    SENSITIVITY,
+    SHOTS,
+    UNKNOWN,
+    VARIANCE,
+    added,
+    drop_frames,
+    fraction_systematic_std,
+    fraction_variance,
+    known_part,
+    with_step,
+)
 from lliso.schema import COUNTS, FRAME, LI6, LI7, SPECIES, X, Y, add_history
 
 FRACTION = "fraction"
 FRACTION_STD = "fraction_std"
+FRACTION_SYSTEMATIC_STD = "fraction_systematic_std"
 TOTAL = "total"
 
 
@@ -41,7 +54,9 @@ def isotope_fraction(ds: xr.Dataset, light: str = LI6, heavy: str = LI7) -> xr.D
     xarray.Dataset
         ``fraction`` (dimensionless), ``fraction_std`` (its binomial counting error; 0 where all
         counts are of one isotope, see Notes) and ``total`` (counts n), with the dimensions of
-        ``counts`` less ``species``. Where n = 0 the fraction and its error are NaN.
+        ``counts`` less ``species``. Where n = 0 the fraction and its error are NaN. Of corrected
+        counts ``fraction_std`` follows from the ``variance`` that they carry, and what the
+        corrections leave uncertain in all pixels alike is ``fraction_systematic_std``, apart.
 
     Raises
     ------
@@ -76,7 +91,10 @@ def isotope_fraction(ds: xr.Dataset, light: str = LI6, heavy: str = LI7) -> xr.D
     # Python's where on arrays: the division by 0 must not warn, and lazy data must stay lazy.
     safe = total.where(total > 0)
     fraction = n_light / safe
-    std = (fraction * (1.0 - fraction) / safe) ** 0.5
+    if VARIANCE in ds:
+        std = fraction_variance(ds, light, heavy) ** 0.5
+    else:
+        std = (fraction * (1.0 - fraction) / safe) ** 0.5
     fraction.attrs = {"long_name": f"{light} fraction", "units": "1"}
     std.attrs = {"long_name": f"counting error of the {light} fraction", "units": "1"}
     total.attrs = {"long_name": f"{light} + {heavy} counts", "units": "1"}
@@ -87,6 +105,13 @@ def isotope_fraction(ds: xr.Dataset, light: str = LI6, heavy: str = LI7) -> xr.D
             stacklevel=2,
         )
     result = xr.Dataset({FRACTION: fraction, FRACTION_STD: std, TOTAL: total}, attrs=ds.attrs)
+    if SENSITIVITY in ds:
+        systematic = fraction_systematic_std(ds, light, heavy).transpose(*fraction.dims)
+        systematic.attrs = {
+            "long_name": f"error of the {light} fraction common to all pixels",
+            "units": "1",
+        }
+        result[FRACTION_SYSTEMATIC_STD] = systematic
     return result.drop_vars(SPECIES, errors="ignore")
 
 
@@ -186,24 +211,36 @@ def bin_pixels(ds: xr.Dataset, nx: int, ny: int | None = None) -> xr.Dataset:
     for name, n, size in (("nx", nx, ds.sizes[X]), ("ny", ny, ds.sizes[Y])):
         if int(n) != n or not 1 <= n <= size:
             raise ValueError(f"{name} must be a whole number from 1 to {size} pixels, got {n}")
-    blocks = ds[[COUNTS]].coarsen({X: int(nx), Y: int(ny)}, boundary="trim")
+    parts = xr.Dataset(known_part(ds), attrs=ds.attrs)
+    blocks = parts.coarsen({X: int(nx), Y: int(ny)}, boundary="trim")
     # coarsen takes the mean of coordinates (block centres), and np.sum widens small integers.
     binned = blocks.reduce(np.sum, keep_attrs=True)  # unlike sum, it leaves NaN what it is
     for name in (X, Y):
         binned[name].attrs = ds[name].attrs
+    plain = [n for n, v in ds.data_vars.items() if not {X, Y, FRAME} & set(map(str, v.dims))]
+    binned = binned.assign({str(n): ds[n] for n in plain})
     binned.attrs = dict(ds.attrs)
     lost = f"{ds.sizes[X] % nx} columns and {ds.sizes[Y] % ny} rows left out"
-    return add_history(binned, f"binned {nx} x {ny} pixels (x, y); {lost}")
+    binned = add_history(binned, f"binned {nx} x {ny} pixels (x, y); {lost}")
+    return with_step(binned, "binned") if nx * ny > 1 else binned
 
 
 def sum_frames(ds: xr.Dataset) -> xr.Dataset:
     """Sum a stack of frames to one image per species; a map without frames is returned as it is.
 
-    Frames must have been aligned before if the sample drifted.
+    Frames must have been aligned before if the sample drifted. A pixel that is unknown in any of
+    the frames is unknown in the sum (0 counts in every species, and marked in ``unknown``).
     """
     if FRAME not in ds.dims:
         return ds
-    summed = ds.drop_vars(COUNTS).assign(
-        {COUNTS: ds[COUNTS].sum(FRAME, keep_attrs=True, skipna=False)}
-    )
-    return add_history(summed, f"summed {ds.sizes[FRAME]} frames")
+    # A pixel that saturated in some frames only is not what the others say: those were chosen.
+    parts = added(ds, lambda a: a.sum(FRAME, keep_attrs=True, skipna=False))
+    n = ds.sizes[FRAME]
+    if SHOTS in ds:
+        shots = ds[SHOTS]
+        parts[SHOTS] = shots.sum(FRAME, keep_attrs=True) if FRAME in shots.dims else shots * n
+    if UNKNOWN in ds:
+        parts[UNKNOWN] = ds[UNKNOWN].any(FRAME, keep_attrs=True)
+    summed = drop_frames(ds).assign(parts)
+    summed = summed.assign(known_part(summed))
+    return with_step(add_history(summed, f"summed {n} frames"), "summed")
