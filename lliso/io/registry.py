@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lliso.errors import FormatError
-from lliso.io import bif6, cameca_im, iontof_ascii, netcdf, npz, simsh5
+from lliso.io import (
+    bif6,
+    cameca_im,
+    csv_matrix,
+    iontof_ascii,
+    netcdf,
+    npz,
+    openmims,
+    simsh5,
+    tiff,
+)
 from lliso.io._reader import (
     ONE_UM_PER_PIXEL,
     FieldOfView,
@@ -33,7 +43,10 @@ READERS: list[Reader] = [
     npz.READER,
     bif6.READER,
     cameca_im.READER,
+    tiff.READER,
+    openmims.READER,
     iontof_ascii.READER,
+    csv_matrix.READER,
 ]
 
 _HEAD_BYTES = 4096
@@ -124,7 +137,7 @@ def read_map(
     ds = reader.read(path, options)
     if fov is not None or windows is not None:
         # Read otherwise, the same bytes are another map: picks are in µm and on these counts.
-        size = (float(ds[X][-1]), float(ds[Y][-1]))
+        size = (float(ds[X].values[-1]), float(ds[Y].values[-1]))
         chosen = f"{size} {sorted((windows or {}).items())}"
         ds.attrs["map_id"] = hash_of_bytes(str(ds.attrs["map_id"]).encode(), chosen.encode())
     if shots is not None:
