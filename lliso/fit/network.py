@@ -116,10 +116,11 @@ def fit_network(
         raise ValueError(f"prior_width must be positive, got {prior_width:g}")
     prior = prior_width * float(slope) / UM_PER_CM
     allowed = np.zeros(image.total.shape, dtype=bool)
+    columns = {k: network[k].values for k in (*_OF_NETWORK, "x", "y", "flags")}
     rows = []
-    for i in range(network.sizes[BOUNDARY]):
-        row = {k: network[k].values[i] for k in (*_OF_NETWORK, "x", "y", "flags")}
-        geometry = _geometry(str(network[BOUNDARY].values[i]), row, longest)
+    for i, name in enumerate(network[BOUNDARY].values):
+        row = {k: v[i] for k, v in columns.items()}
+        geometry = _geometry(str(name), row, longest)
         pixels = np.concatenate([members[int(row["grain1"])], members[int(row["grain2"])]])
         allowed.flat[pixels] = True
         fit = _fit(image, geometry, allowed, resolution, prior, refine)
