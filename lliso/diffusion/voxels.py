@@ -38,6 +38,10 @@ class VoxelProblem:
     diffusivity : float or array, shape (largest label + 1,)
     staircase : bool
         Correct P for the staircase (the default); False to see what it costs.
+    level : float, optional
+        Where along the first axis the source ends, in pixels from the array's edge. It seldom goes
+        through the pixels' centres, where C is held: in stages with a source, the first pixels
+        beyond it take in over their own distance to it.
 
     Examples
     --------
@@ -51,6 +55,7 @@ class VoxelProblem:
     permeability: float | PairLaw
     diffusivity: float | FloatArray
     staircase: bool = True
+    level: float | None = None
 
     def __post_init__(self) -> None:
         if self.labels.ndim not in (2, 3) or not self.labels.size:
@@ -169,17 +174,31 @@ class VoxelProblem:
         """Volume of every pixel, on the diagonal."""
         return csc_matrix(diags(np.full(self.n, float(np.prod(self.spacing)))))
 
-    def _conductance(self, stage: Stage | None) -> tuple[FloatArray, FloatArray]:
-        """Conductance of every face, and the share of its resistance that the boundary is."""
+    def _bulk_resistance(self, stage: Stage) -> tuple[FloatArray, BoolArray]:
+        """Resistance of the pixels on both sides of every face, and whether P is in the way."""
         a, b, axis = self._faces
-        _, pair, factor = self._pairing
-        stage = Stage(0.0) if stage is None else stage
         d = stage.bulk_factor * self.diffusivity_of_grain[self.labels.ravel()]
         h = np.asarray(self.spacing)[axis]
         bulk = 0.5 * h / d[a] + 0.5 * h / d[b]
+        crossed = self._pairing[1] >= 0
+        if self.level is not None and stage.source is not None:
+            held = int(np.floor(self.level - 0.5))  # the last row whose centre is in the source
+            reach = held + 1.5 - self.level  # from the level to the next row's centre, in pixels
+            row = a // (self.n // self.labels.shape[0])
+            at = (axis == 0) & (row == held)
+            bulk[at] = h[at] * min(reach, 0.5) / d[b[at]] + h[at] * max(reach - 0.5, 0.0) / d[a[at]]
+            crossed = crossed & ~(at & (reach <= 0.5))  # a boundary below the level hinders nothing
+        return bulk, crossed
+
+    def _conductance(self, stage: Stage | None) -> tuple[FloatArray, FloatArray]:
+        """Conductance of every face, and the share of its resistance that the boundary is."""
+        a, _, axis = self._faces
+        _, pair, factor = self._pairing
+        stage = Stage(0.0) if stage is None else stage
+        bulk, crossed = self._bulk_resistance(stage)
         with np.errstate(divide="ignore"):
             per_pair = factor / (stage.boundary_factor * self.pair_permeability)
-        boundary = np.where(pair >= 0, per_pair[pair], 0.0) if len(per_pair) else np.zeros(len(a))
+        boundary = np.where(crossed, per_pair[pair], 0.0) if len(per_pair) else np.zeros(len(a))
         area = np.array([self._face_area(k) for k in range(self.labels.ndim)])[axis]
         with np.errstate(invalid="ignore"):
             share = np.where(np.isinf(boundary), 1.0, boundary / (bulk + boundary))
@@ -209,10 +228,8 @@ class VoxelProblem:
         """
         a, b, axis = self._faces
         pairs, pair, factor = self._pairing
-        use = pair >= 0
-        a, b, axis, pair = a[use], b[use], axis[use], pair[use]
-        d = stage.bulk_factor * self.diffusivity_of_grain[self.labels.ravel()]
-        bulk = 0.5 * np.asarray(self.spacing)[axis] * (1.0 / d[a] + 1.0 / d[b])
+        bulk, use = self._bulk_resistance(stage)
+        a, b, axis, pair, bulk = a[use], b[use], axis[use], pair[use], bulk[use]
         area = np.array([self._face_area(k) for k in range(self.labels.ndim)])[axis]
         s, f = factor[pair], stage.boundary_factor
         slope = area * s * f / (f * self.pair_permeability[pair] * bulk + s) ** 2

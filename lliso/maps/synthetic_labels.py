@@ -106,18 +106,49 @@ class LabelSolution:
     def sample(self, x: FloatArray, y: FloatArray) -> tuple[csr_matrix, IntArray]:
         """Matrix from a field to the points of a grid (µm), and the grain of each, (y, x).
 
-        A point has the value of its pixel.
+        Linear between the centres of a grain's pixels, and on from them as far as its boundary.
         """
         ny, nx = self.labels.shape
         dy, dx = self.problem.spacing
-        i = np.floor((np.asarray(x) - self.extent[0]) / dx).astype(int)
-        j = np.floor((np.asarray(y) - self.extent[1]) / dy).astype(int)
+        across = (np.asarray(x, dtype=float) - self.extent[0]) / dx
+        along = (np.asarray(y, dtype=float) - self.extent[1]) / dy
+        i, j = np.floor(across).astype(int), np.floor(along).astype(int)
         if i.min() < 0 or j.min() < 0 or i.max() >= nx or j.max() >= ny:
             raise ValueError(f"points must lie inside the label image {self.extent} (um)")
-        flat = (j[:, None] * nx + i[None, :]).ravel()
-        ones = np.ones(flat.size)
-        matrix = csr_matrix((ones, (np.arange(flat.size), flat)), shape=(flat.size, nx * ny))
+        rows, columns = np.meshgrid(j, i, indexing="ij")
+        off_y, off_x = np.meshgrid(along - j - 0.5, across - i - 0.5, indexing="ij")
+        shape = (rows.size, nx * ny)
+        flat = (rows * nx + columns).ravel()
+        matrix = csr_matrix((np.ones(flat.size), (np.arange(flat.size), flat)), shape=shape)
+        for axis, off in ((0, off_y), (1, off_x)):
+            matrix = matrix + self._towards(rows, columns, axis, off, shape)
         return matrix, self.labels.ravel()[flat].reshape(len(j), len(i))
+
+    def _towards(
+        self, rows: IntArray, columns: IntArray, axis: int, off: FloatArray, shape: tuple[int, int]
+    ) -> csr_matrix:
+        """`off` pixels along an axis times the slope to the nearer neighbour in the same grain.
+
+        Where that one is another grain's, the slope from the neighbour behind; 0 with neither.
+        """
+        labels = self.labels
+        here = labels[rows, columns]
+        side = np.where(off < 0, -1, 1)
+        slope = np.zeros(off.shape)
+        other = np.ravel_multi_index((rows, columns), labels.shape)
+        for sign in (-1, 1):  # the neighbour behind first: the nearer one takes precedence
+            r = rows + sign * side * (axis == 0)
+            c = columns + sign * side * (axis == 1)
+            inside = (r >= 0) & (c >= 0) & (r < labels.shape[0]) & (c < labels.shape[1])
+            r, c = np.where(inside, r, rows), np.where(inside, c, columns)
+            use = inside & (labels[r, c] == here)
+            slope = np.where(use, sign * np.abs(off), slope)
+            other = np.where(use, np.ravel_multi_index((r, c), labels.shape), other)
+        point = np.arange(off.size)
+        own = np.ravel_multi_index((rows, columns), labels.shape)
+        weight = slope.ravel()
+        entries = (np.tile(point, 2), np.concatenate([other.ravel(), own.ravel()]))
+        return csr_matrix((np.concatenate([weight, -weight]), entries), shape=shape)
 
     def steps_and_slopes(self, field: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean step of each boundary (b,), and the slope (1/µm) on both its sides (b, 2)."""
@@ -198,7 +229,7 @@ def solve_labels(
             return np.asarray(permeability(names[pairs]), dtype=float) * UM_PER_CM
         return drawn_permeability(specimen, seed, len(pairs))
 
-    problem = VoxelProblem(index, spacing, law, d)
+    problem = VoxelProblem(index, spacing, law, d, level=-y0 / spacing[0])
     y = y0 + (np.arange(image.shape[0]) + 0.5) * spacing[0]
     source = np.repeat(y <= 0, image.shape[1])
     solved = run_stages(

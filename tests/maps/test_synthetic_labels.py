@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lliso.diffusion.exchange import exchange_profile
 from lliso.maps.synthetic import (
     Cooling,
     Instrument,
@@ -57,8 +58,8 @@ def test_image_of_drawn_grains_gives_the_maps_of_the_grains(
     assert [m.attrs["stage"] for m in maps] == ["59 h", "59 h + 16 d"]
     error = (truth["fraction"] - exact["fraction"]).values
     away = np.abs(np.diff(truth["label"].values, axis=0))[:, 1:] == 0
-    # half a pixel of the level, and what is left of the staircase
-    assert np.sqrt(np.mean(error[:, 1:, 1:][:, away] ** 2)) < 4e-3
+    # what is left of the staircase
+    assert np.sqrt(np.mean(error[:, 1:, 1:][:, away] ** 2)) < 2.5e-3
     key = {tuple(sorted(g)): k for k, g in enumerate(pairs_of(exact))}
     pairs = pairs_of(truth)
     long = [
@@ -73,6 +74,60 @@ def test_image_of_drawn_grains_gives_the_maps_of_the_grains(
     assert all(same)
     one, other = truth["step"].values[0, a], exact["step"].values[0, b]
     assert (one @ other) / (other @ other) == pytest.approx(1.0, abs=0.05)
+
+
+def test_points_lie_on_the_slope_of_their_own_grain(labelled: LabelSolution) -> None:
+    """A field that is linear in every grain is met everywhere, up to the boundaries."""
+    rng = np.random.default_rng(5)
+    ny, nx = labelled.labels.shape
+    plane = rng.normal(size=(len(labelled.grain_areas), 3))
+    x0, y0, x1, y1 = labelled.extent
+
+    def field(x: np.ndarray, y: np.ndarray, grain: np.ndarray) -> np.ndarray:
+        a, b, c = np.moveaxis(plane[grain], -1, 0)
+        return a + b * x[None, :] + c * y[:, None]
+
+    centres = field(
+        x0 + (np.arange(nx) + 0.5) * (x1 - x0) / nx,
+        y0 + (np.arange(ny) + 0.5) * (y1 - y0) / ny,
+        labelled.labels,
+    )
+    x, y = np.linspace(x0 + 0.01, x1 - 0.01, 271), np.linspace(y0 + 0.01, y1 - 0.01, 733)
+    matrix, grain = labelled.sample(x, y)
+    error = (matrix @ centres.ravel()).reshape(grain.shape) - field(x, y, grain)
+    # nothing is known of a slope where a grain is one pixel wide along an axis
+    labels = labelled.labels
+    wide = np.ones(labels.shape, dtype=bool)
+    for axis in (0, 1):
+        same = np.diff(labels, axis=axis) == 0
+        pad = [(0, 0), (0, 0)]
+        pad[axis] = (1, 1)
+        padded = np.pad(same, pad)
+        wide &= np.take(padded, range(labels.shape[axis]), axis) | np.take(
+            padded, range(1, labels.shape[axis] + 1), axis
+        )
+    known = (labelled.sample(x, y)[0] @ wide.ravel().astype(float)).reshape(grain.shape) > 0.999
+    i = np.floor((x - x0) / (x1 - x0) * nx).astype(int)
+    j = np.floor((y - y0) / (y1 - y0) * ny).astype(int)
+    known &= wide[np.ix_(j, i)]
+    assert known.mean() > 0.95
+    assert np.abs(error[known]).max() < 1e-9
+
+
+@pytest.mark.parametrize("level", [0.0, 0.25, 0.5, 0.8])
+def test_level_between_the_pixels_is_where_the_specimen_has_it(level: float) -> None:
+    """One grain, rows of 2 µm of which the level cuts one: an erfc from 0 on."""
+    h, hours = 2.0, 4 * 3600.0
+    y0 = -h * (10 + level)
+    one = replace(SPECIMEN, box=(-1.0, y0, 3.0, y0 + 1500.0), window=(0.0, 40.0, 2.0, 60.0))
+    one = replace(one, exchange=hours, storage=0.0)
+    solved = solve_labels(one, 1, np.zeros((750, 2), dtype=int))
+    y = y0 + (np.arange(750) + 0.5) * h
+    c = solved.fields[0].reshape(750, 2)[:, 0]
+    exact = exchange_profile(
+        np.maximum(y, 0.0), hours, 2.6, start=SPECIMEN.c_natural, source=SPECIMEN.c_source
+    )
+    assert np.abs(c - exact).max() < 1e-5
 
 
 def pairs_of(truth: object) -> np.ndarray:
