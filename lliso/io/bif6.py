@@ -24,7 +24,7 @@ from lliso.io._reader import (
     Options,
     Reader,
     field_of_view,
-    hash_of_files,
+    hash_aside,
     pixel_centres,
     read_line,
     whole_counts,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MAGIC = b"\0\0BIF6"
+_LATER = "known when the thread is done"
 _HEADER = struct.Struct("<6s3H")
 _INTERVAL_BYTES = 16
 #: m/z of the singly charged isotopes (AME2020, electron mass neglected: 0.0005)
@@ -74,6 +75,7 @@ def read(path: Path, options: Options) -> xr.Dataset:
     data = path.read_bytes()
     if len(data) != size:
         raise FormatError(path, len(data), "the file changed while it was read; read it again")
+    map_id = hash_aside(path.name, data)
     intervals = np.frombuffer(data, dtype=record, count=n_whole, offset=_HEADER.size)
     with np.errstate(invalid="ignore"):  # signalling NaNs; found out by _check_masses
         mz = intervals["mz"].astype(float)
@@ -87,7 +89,7 @@ def read(path: Path, options: Options) -> xr.Dataset:
         x=pixel_centres(nx, fov[0]),
         y=pixel_centres(ny, fov[1]),
         attrs={
-            "map_id": hash_of_files([(path.name, data)]),
+            "map_id": _LATER,
             "instrument": "IONTOF",
             "source": path.name,
             "orientation": UNSTATED_ORIENTATION,
@@ -97,9 +99,11 @@ def read(path: Path, options: Options) -> xr.Dataset:
         },
     )
     names = ("mass", "mass_lower", "mass_upper")
-    return ds.assign_coords(
+    ds = ds.assign_coords(
         {name: (SPECIES, mz[:, i], {"units": "m/z"}) for i, name in enumerate(names)}
     )
+    ds.attrs["map_id"] = map_id()
+    return ds
 
 
 def _header(path: Path) -> tuple[int, int, int, int]:
