@@ -153,7 +153,7 @@ def fraction_systematic_std(ds: xr.Dataset, light: str = LI6, heavy: str = LI7) 
     covariance = ds[SYSTEMATIC_COVARIANCE]
     other = gradient.rename({PARAMETER: PARAMETER_B})
     variance = (gradient * covariance * other).sum([PARAMETER, PARAMETER_B], skipna=False)
-    return np.sqrt(variance.clip(min=0.0))
+    return variance.clip(min=0.0) ** 0.5
 
 
 def fraction_gradient(ds: xr.Dataset, light: str = LI6, heavy: str = LI7) -> xr.DataArray:
