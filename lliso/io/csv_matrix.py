@@ -129,13 +129,24 @@ def _refuse_profile(path: Path, table: TextTable) -> None:
             f"columns are named {', '.join(table.names[:4])}: this is a line analysis, not an "
             "image; read it with lliso.read_profile",
         )
-    if table.values.shape[1] == 3 and [n.lower() for n in table.names[:2]] == ["x", "y"]:
+    if _is_list(table.values):
         raise FormatError(
             path,
-            table.header[-1][0],
-            "rows must be rows of pixels, got a list of X, Y and counts; remove the line of names "
-            "and separate the cells by blanks to read it as 'iontof-ascii'",
+            table.lines[0],
+            "rows must be rows of pixels, this looks like a list with coordinates in its first "
+            "columns: X Y counts is read as 'iontof-ascii' (rows of blanks and numbers below "
+            "lines with #), a line analysis by lliso.read_profile",
         )
+
+
+def _is_list(values: FloatArray) -> bool:
+    """Return True if one of the first columns of a narrow table counts up: no image does."""
+    if values.shape[1] > 4 or len(values) < 5:
+        return False
+    steps = np.diff(values[:, :2], axis=0)
+    up = np.mean((steps == 0) | (steps == 1), axis=0) > 0.5
+    grows = bool(np.all(steps[:, 0] > 0) and np.allclose(steps[:, 0], steps[0, 0], rtol=1e-3))
+    return grows or bool(np.any(up & np.any(steps == 1, axis=0)))
 
 
 def _with_axes(
