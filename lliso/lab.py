@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 #: What a person gets: folder in the checkout and in their copy alike (a notebook finds its samples
-#: at ../data/samples in both).
-SHARED = ("notebooks", "data/samples")
+#: at ../data/samples in both). The ledger of the paper's numbers is read by a notebook and a test.
+SHARED = ("notebooks", "data/samples", "tests/published.toml")
 
 #: The folder that `open_lab` makes where the person is.
 FOLDER = "lliso-lab"
@@ -77,7 +77,7 @@ def checkout() -> Path | None:
 
 
 def shared_files(source: str | os.PathLike[str] | None = None) -> dict[str, Path]:
-    """Return the notebooks and samples that lliso brings, by their path below a lab folder.
+    """Return the notebooks, samples and ledger that lliso brings, by their path below a lab folder.
 
     Parameters
     ----------
@@ -257,6 +257,8 @@ def _takes_a_copy(folder: Path) -> bool:
 
 
 def _files(folder: Path) -> Iterator[Path]:
+    if folder.is_file():
+        yield folder
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not _LEFT_OUT & set(path.relative_to(folder).parts):
             yield path
