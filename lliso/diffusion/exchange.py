@@ -18,7 +18,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 #: below this h√(Dt) the two terms of Crank's solution cancel, and an integral is used instead
 _SMALL_BARRIER = 0.5
 #: below this Dt/L² the far end of a bar has felt less than 1e-16 of the source
-_EARLY = 0.006
+EARLY = 0.006
 
 
 def exchange_profile(
@@ -74,7 +74,7 @@ def exchange_profile(
     >>> float(exchange_profile(0.0, 1.0, 1.0, start=0.0, source=1.0, exchange=1e-9)) < 2e-9
     True
     """
-    _check(time, diffusivity, exchange)
+    check_exchange(time, diffusivity, exchange)
     depth = np.maximum(np.asarray(x, dtype=float) - origin, 0.0)
     if time == 0 or exchange == 0:
         reached = (depth == 0) & (np.isinf(exchange))
@@ -84,7 +84,16 @@ def exchange_profile(
     return np.asarray(start + (source - start) * share)
 
 
-def _check(time: float, diffusivity: float, exchange: float) -> None:
+def check_exchange(time: float, diffusivity: float, exchange: float) -> None:
+    """Raise ValueError where an exchange has no meaning.
+
+    Examples
+    --------
+    >>> check_exchange(-1.0, 1.0, 1.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: time must be finite and not negative, got -1
+    """
     if not (np.isfinite(time) and time >= 0):
         raise ValueError(f"time must be finite and not negative, got {time:g}")
     if not (np.isfinite(diffusivity) and diffusivity > 0):
@@ -117,6 +126,7 @@ def bar_exchange(
     source: float,
     exchange: float = np.inf,
     origin: float = 0.0,
+    both_ends: bool = False,
 ) -> FloatArray:
     r"""Profile in a bar of finite length, source at `origin`, no flux at the far end.
 
@@ -129,6 +139,8 @@ def bar_exchange(
         As in `exchange_profile`.
     length : float
         Length L of the bar.
+    both_ends : bool
+        The source is at the far end too, with the same barrier: each half is a bar of L/2.
 
     Returns
     -------
@@ -146,29 +158,52 @@ def bar_exchange(
     >>> np.round(c, 6).tolist()
     [0.95, 0.95]
     """
-    _check(time, diffusivity, exchange)
+    check_exchange(time, diffusivity, exchange)
     if not (np.isfinite(length) and length > 0):
         raise ValueError(f"length must be finite and positive, got {length:g}")
+    whole = length
+    if both_ends:  # by symmetry nothing flows through the middle
+        length = 0.5 * length
     fourier = diffusivity * time / length**2
     biot = exchange * length / diffusivity
-    if fourier < _EARLY or exchange == 0:
-        at = np.minimum(np.asarray(x, dtype=float), origin + length)
+    if fourier < EARLY or exchange == 0:
+        at = np.asarray(x, dtype=float)
+        if both_ends:
+            at = np.minimum(at, 2.0 * origin + whole - at)
+        at = np.minimum(at, origin + length)
         return exchange_profile(
             at, time, diffusivity, start=start, source=source, exchange=exchange, origin=origin
         )
-    number = int(np.sqrt(40.0 / fourier) / np.pi) + 2
-    beta = _eigenvalues(biot, number)
-    s = np.clip((np.asarray(x, dtype=float) - origin) / length, 0.0, 1.0)
-    # weight of mode n of a start that is 1 everywhere: 2 sin β / (β + sin β cos β)
-    weight = 2.0 * np.sin(beta) / (beta + np.sin(beta) * np.cos(beta))
+    beta = bar_eigenvalues(biot, fourier)
+    s = np.asarray(x, dtype=float) - origin
+    if both_ends:
+        s = np.minimum(s, whole - s)
+    s = np.clip(s / length, 0.0, 1.0)
     modes = np.cos(np.multiply.outer(1.0 - s, beta))
-    remaining = modes @ (weight * np.exp(-(beta**2) * fourier))
+    remaining = modes @ (bar_weights(beta) * np.exp(-(beta**2) * fourier))
     return np.asarray(source + (start - source) * remaining)
 
 
-def _eigenvalues(biot: float, number: int) -> FloatArray:
-    """Roots of β tan β = Bi, one in each (nπ, (n + ½)π)."""
-    n = np.arange(number) * np.pi
+def bar_weights(beta: FloatArray) -> FloatArray:
+    """Weight of each mode in a start that is 1 everywhere: 2 sin β / (β + sin β cos β).
+
+    Examples
+    --------
+    >>> bar_weights(np.array([0.5 * np.pi])).round(6).tolist()
+    [1.27324]
+    """
+    return np.asarray(2.0 * np.sin(beta) / (beta + np.sin(beta) * np.cos(beta)))
+
+
+def bar_eigenvalues(biot: float, fourier: float) -> FloatArray:
+    """Roots of β tan β = Bi, one in each (nπ, (n + ½)π), as many as are left at Dt/L².
+
+    Examples
+    --------
+    >>> bar_eigenvalues(1.0, 10.0).round(4).tolist()
+    [0.8603, 3.4256]
+    """
+    n = np.arange(int(np.sqrt(40.0 / fourier) / np.pi) + 2) * np.pi
     if np.isinf(biot):
         return np.asarray(n + 0.5 * np.pi)
     low, high = n.copy(), n + 0.5 * np.pi

@@ -1,0 +1,261 @@
+"""Storage from a start that is itself a profile: measured points, or a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from scipy.fft import dct
+
+from lliso._types import FloatArray
+from lliso.diffusion.cosine import bar_length, cosine_sum, line_amplitudes, terms_needed
+from lliso.fit.curve import CurveFit, fit_curve
+from lliso.fit.exchange import gradient_flags
+from lliso.fit.exchange_curve import Instrument, mixing_envelope, profile_noise
+from lliso.fit.parameters import Layout, Slot
+from lliso.fit.profile_table import fit_flags, profile_table
+from lliso.fit.profiles import Profile, read_profiles
+from lliso.fit.sample import DRIFT, li6_change
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Start = xr.Dataset | Callable[[FloatArray], FloatArray] | tuple[Any, Any]
+_CELLS = 4096  # in which a start given as a function is sampled
+_GRID = 33
+
+
+@dataclass(frozen=True, eq=False)
+class GivenStart:
+    """Start of a storage as a cosine series.
+
+    Attributes
+    ----------
+    amplitudes : numpy.ndarray, shape (terms,)
+        Of the start.
+    mapping : numpy.ndarray, shape (terms, points), or None
+        Amplitudes of each point's tent, where the start was measured.
+    variance : numpy.ndarray, shape (points,)
+        Of the measured points, with their local spread.
+    limits : tuple of float
+        Fractions far away and at the source, for the shape of the local spread.
+    measured : Profile or None
+    """
+
+    amplitudes: FloatArray
+    mapping: FloatArray | None
+    variance: FloatArray
+    limits: tuple[float, float]
+    measured: Profile | None
+
+
+def give_start(start: Start, view: Instrument, spread: float | None) -> GivenStart:
+    """Expand a start in cosines.
+
+    Parameters
+    ----------
+    start : xarray.Dataset, callable or (positions, values)
+        A measured profile, a function of positions (µm), or points joined by straight lines.
+    view : Instrument
+        With the ends of the bar.
+    spread : float or None
+        Local spread of measured points; None to estimate it from the start's own roughness.
+
+    Returns
+    -------
+    GivenStart
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the start is of another kind, or its values are not fractions.
+    """
+    number = _terms(view)
+    if callable(start) and not isinstance(start, xr.Dataset):
+        length = bar_length(view.ends)
+        cells = view.ends[0] + (np.arange(_CELLS, dtype=np.float64) + 0.5) * (length / _CELLS)
+        values = _fractions(start(cells))
+        amplitudes = np.asarray(dct(values, type=2) / _CELLS, dtype=float)
+        amplitudes[0] *= 0.5
+        limits = (float(values.min()), float(values.max()))
+        return GivenStart(amplitudes, None, np.zeros(0), limits, None)
+    if isinstance(start, tuple) and len(start) == 2:
+        values = _fractions(start[1])
+        tents = line_amplitudes(start[0], ends=view.ends, number=number)
+        limits = (float(values.min()), float(values.max()))
+        return GivenStart(tents @ values, None, np.zeros(0), limits, None)
+    if not isinstance(start, xr.Dataset):
+        raise TypeError(
+            "start must be a Dataset, a function or (positions, values), got "
+            f"{type(start).__name__}"
+        )
+    (profile,) = read_profiles(start)
+    tents = line_amplitudes(profile.position, ends=view.ends, number=number)
+    limits = (
+        float(str(profile.attrs.get("c_natural", profile.fraction.min()))),
+        float(str(profile.attrs.get("c_source", profile.fraction.max()))),
+    )
+    variance = _start_variance(profile, limits, spread)
+    return GivenStart(tents @ profile.fraction, tents, variance, limits, profile)
+
+
+def _terms(view: Instrument) -> int:
+    """As many as the shortest spread that a fit may try (`fit_anneal`) leaves, within reason."""
+    length = bar_length(view.ends)
+    return min(2048, terms_needed(length, 1e-6 * length**2, view.blur))
+
+
+def _fractions(values: Any) -> FloatArray:
+    c = np.asarray(values, dtype=float)
+    if c.size == 0 or not np.all((c >= 0) & (c <= 1)):
+        bad = c[~((c >= 0) & (c <= 1))]
+        got = f"{bad[0]:g}" if bad.size else "no values"
+        raise ValueError(f"fractions of the start must lie between 0 and 1, got {got}")
+    return c
+
+
+def _start_variance(
+    profile: Profile, limits: tuple[float, float], spread: float | None
+) -> FloatArray:
+    counting = profile.counting_std() ** 2
+    envelope = mixing_envelope(*limits, profile.fraction)
+    if spread is None:
+        # roughness: distance of a point from the cubic through its four neighbours
+        c, x = profile.fraction, profile.position
+        if c.size < 6:
+            return counting
+        weights = np.array([_cubic_weights(x[i - 2 : i + 3]) for i in range(2, c.size - 2)])
+        around = np.stack([c[i - 2 : i + 3] for i in range(2, c.size - 2)])
+        rough = np.sum(weights * around, axis=1) ** 2
+        of_counting = np.stack([counting[i - 2 : i + 3] for i in range(2, c.size - 2)])
+        of_spread = np.stack([envelope[i - 2 : i + 3] for i in range(2, c.size - 2)])
+        extra = np.sum(rough - np.sum(weights**2 * of_counting, axis=1))
+        room = np.sum(np.sum(weights**2 * of_spread, axis=1))
+        spread = float(np.sqrt(max(0.0, extra / room))) if room > 0 else 0.0
+    return np.asarray(counting + spread**2 * envelope)
+
+
+def _cubic_weights(x: FloatArray) -> FloatArray:
+    """Weights of five points whose sum is the middle one less the cubic through the others."""
+    others = np.array([0, 1, 3, 4])
+    weights = np.zeros(5)
+    weights[2] = 1.0
+    for i in others:
+        rest = others[others != i]
+        weights[i] = -float(np.prod((x[2] - x[rest]) / (x[i] - x[rest])))
+    return weights
+
+
+@dataclass(frozen=True, eq=False)
+class GivenCurve:
+    """Curve of one storage, at the free parameters: ln D, and an offset where there is one."""
+
+    layout: Layout
+    profile: Profile
+    start: GivenStart
+    duration: float
+    view: Instrument
+
+    def __call__(self, theta: FloatArray) -> FloatArray:
+        """Fraction at all points."""
+        return self._sum(theta, self.start.amplitudes)
+
+    def envelope(self, theta: FloatArray, curve: FloatArray) -> FloatArray:  # noqa: ARG002
+        """Shape of the local spread."""
+        return mixing_envelope(*self.start.limits, curve)
+
+    def shared(self, theta: FloatArray) -> FloatArray:
+        """Covariance of the points by the scatter of the start that they come from."""
+        if self.start.mapping is None:
+            return np.zeros((self.profile.position.size,) * 2)
+        moved = self._sum(theta, self.start.mapping)
+        return np.asarray((moved * self.start.variance) @ moved.T)
+
+    def _sum(self, theta: FloatArray, amplitudes: FloatArray) -> FloatArray:
+        full = self.layout.full(theta)
+        view, half = self.view, 0.5 * self.view.box
+        offset = float(full[1]) if full.size > 1 else 0.0
+        at = np.clip(self.profile.position - offset, view.ends[0] + half, view.ends[1] - half)
+        spread = float(np.exp(full[0])) * self.duration
+        return cosine_sum(at, amplitudes, spread, ends=view.ends, box=view.box, blur=view.blur)
+
+
+def fit_given_start(
+    profile: Profile,
+    start: GivenStart,
+    slots: Sequence[Slot],
+    duration: float,
+    view: Instrument,
+    spread: float | None,
+) -> tuple[CurveFit, GivenCurve]:
+    """Fit ln D (and an offset) of a storage.
+
+    Parameters
+    ----------
+    profile : Profile
+        After the storage.
+    start : GivenStart
+    slots : sequence of Slot
+        D, and the offset if there is one.
+    duration : float
+        s.
+    view : Instrument
+    spread : float or None
+        Local spread, None to estimate it.
+
+    Returns
+    -------
+    CurveFit, GivenCurve
+    """
+    # a measured start has been averaged over the box already
+    seen = replace(view, box=0.0, blur=0.0) if start.measured is not None else view
+
+    def curve_of(chosen: Sequence[Slot]) -> GivenCurve:
+        return GivenCurve(Layout(tuple(chosen)), profile, start, duration, seen)
+
+    chosen = list(slots)
+    if chosen[0].free and np.isinf(chosen[0].std):
+        tries = np.linspace(chosen[0].low, chosen[0].high, _GRID)
+        trials = [[replace(chosen[0], start=float(v)), *chosen[1:]] for v in tries]
+        curves = [curve_of(t) for t in trials]
+        cost = [np.sum((c(c.layout.free().start) - profile.fraction) ** 2) for c in curves]
+        chosen = trials[int(np.argmin(cost))]
+    curve = curve_of(chosen)
+    noise = profile_noise([profile], curve.envelope, spread)
+    if start.mapping is not None:
+        noise = replace(noise, shared=curve.shared)
+    return fit_curve(curve, curve.layout.free(), profile.fraction, noise), curve
+
+
+def given_table(
+    found: tuple[CurveFit, GivenCurve], level: float, attrs: Mapping[str, Any]
+) -> xr.Dataset:
+    """Tabulate `fit_given_start`, with the change of ⁶Li."""
+    fit, curve = found
+    data = [curve.profile]
+    excess = curve(fit.value) - curve.start.limits[0]
+    change, error = li6_change(fit, excess, data, [1])
+    flags = [*fit_flags(fit, curve.layout, data), *gradient_flags(data)]
+    if np.any(np.abs(change) > DRIFT * error):
+        flags.append("li6_drift")
+    table = profile_table(
+        fit,
+        curve.layout,
+        data,
+        flags=sorted(set(flags)),
+        level=level,
+        attrs={
+            "model": "anneal",
+            "box_um": curve.view.box,
+            "blur_um": curve.view.blur,
+            "ends_um": list(curve.view.ends),
+            **attrs,
+        },
+    )
+    one = {"units": "1"}
+    table["li6_change"] = ("profile", change, {**one, "long_name": "change of the excess of 6Li"})
+    table["li6_change_stderr"] = ("profile", error, one)
+    return table

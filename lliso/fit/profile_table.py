@@ -1,0 +1,298 @@
+"""Results of fits to long-range profiles as one tidy Dataset, and what its flags mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy.special import ndtri
+from scipy.stats import chi2 as chi2_law
+
+from lliso._types import FloatArray
+from lliso.fit.curve import CurveFit
+from lliso.fit.parameters import LINEAR, Layout, Slot
+from lliso.fit.profiles import Profile
+
+#: what each flag of a result means; `*_at_bound` carries the parameter's name
+FLAGS = {
+    "at_bound": "a parameter ended at the limit of what it may be: no value",
+    "boundary_not_seen": "D_eff is not below D_bulk beyond its error: P has a lower limit only",
+    "d_falls_with_temperature": "D falls with temperature; are the temperatures in K?",
+    "level_outside_data": "the liquid level lies outside the measured positions",
+    "li6_drift": "the amount of 6Li changes between stages by more than 3 standard errors",
+    "local_spread": "places at one distance differ by more than counting; the errors include it",
+    "no_barrier": "no surface barrier is seen: k has a lower limit only",
+    "no_gradient": "the fraction is the same everywhere within its errors: nothing to fit",
+    "not_converged": "the fit did not settle: no values",
+    "points_dropped": "points without counts were left out",
+    "poor_fit": "the residuals are larger than counting allows (p < 0.001)",
+    "residuals_correlated": "neighbouring residuals are alike: the curve has another shape",
+    "singular_covariance": "the data leave at least one parameter open: no values",
+}
+FATAL = ("no_gradient", "not_converged", "singular_covariance")
+#: residuals whose neighbours correlate beyond this many standard errors show another shape
+_CORRELATED = 3.5
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A quantity computed from the parameters: its name, unit, value and derivatives by them."""
+
+    name: str
+    unit: str
+    value: float
+    gradient: FloatArray  # by all reported parameters
+    low: float = np.nan
+    high: float = np.nan
+
+
+def check_level(level: float) -> float:
+    """Return the normal quantile of a two-sided confidence level.
+
+    Raises
+    ------
+    ValueError
+        If it is not between 0 and 1.
+
+    Examples
+    --------
+    >>> round(check_level(0.95), 3)
+    1.96
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, got {level:g}")
+    return float(ndtri(0.5 + 0.5 * level))
+
+
+def fit_flags(fit: CurveFit, layout: Layout, profiles: Sequence[Profile]) -> list[str]:
+    """Return the flags that every kind of curve can have.
+
+    Parameters
+    ----------
+    fit : CurveFit
+    layout : Layout
+        The parameters.
+    profiles : sequence of Profile
+        What was fitted, in order.
+
+    Returns
+    -------
+    list of str
+    """
+    flags = []
+    free = [s for s in layout.slots if s.free]
+    for slot, held in zip(free, fit.at_bound, strict=True):
+        if held:
+            barrier = slot.name.partition("[")[0] == "k"
+            flags.append("no_barrier" if barrier else f"{slot.name.replace(' ', '_')}_at_bound")
+    if fit.singular:
+        flags.append("singular_covariance")
+    if not fit.converged:
+        flags.append("not_converged")
+    if fit.spread > 0 and fit.spread > 2.0 * fit.spread_std:
+        flags.append("local_spread")
+    p = _p_value(fit)
+    if p < 1e-3 and fit.spread == 0:
+        flags.append("poor_fit")
+    if abs(_neighbours(fit, profiles)) > _CORRELATED:
+        flags.append("residuals_correlated")
+    if any(p.dropped for p in profiles):
+        flags.append("points_dropped")
+    return flags
+
+
+def _p_value(fit: CurveFit) -> float:
+    return float(chi2_law.sf(fit.chi2, fit.dof)) if fit.dof > 0 else np.nan
+
+
+def _neighbours(fit: CurveFit, profiles: Sequence[Profile]) -> float:
+    """Correlation of neighbouring residuals in units of its standard error."""
+    z = fit.state.residual / fit.std
+    products, first = [], 0
+    for profile in profiles:
+        part = z[first : first + profile.position.size]
+        products.append(part[1:] * part[:-1])
+        first += profile.position.size
+    product = np.concatenate(products)
+    size = float(np.sqrt(np.sum(product**2)))
+    return float(product.sum() / size) if size > 0 else 0.0
+
+
+def profile_table(
+    fit: CurveFit,
+    layout: Layout,
+    profiles: Sequence[Profile],
+    *,
+    flags: Sequence[str],
+    level: float,
+    derived: Sequence[Derived] = (),
+    attrs: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Tabulate a fit.
+
+    Parameters
+    ----------
+    fit : CurveFit
+    layout : Layout
+        Its parameters.
+    profiles : sequence of Profile
+        What was fitted, in order.
+    flags : sequence of str
+        See `FLAGS`.
+    level : float
+        Confidence level of the limits.
+    derived : sequence of Derived
+        Quantities to add to the parameters.
+    attrs : mapping, optional
+        Attributes to add.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``value, stderr, low, high`` along ``param`` with ``unit``, ``fixed`` and ``covariance``;
+        ``chi2_red_profile`` and ``n_points`` along ``profile``; ``position, fraction,
+        fraction_std, curve, residual`` along ``point``; ``chi2, dof, chi2_red, p_value,
+        local_spread, local_spread_stderr, success, flags``.
+    """
+    z = check_level(level)
+    value, covariance, low, high = _reported(fit, layout, z)
+    names = [s.name for s in layout.slots]
+    units = [s.unit for s in layout.slots]
+    fixed = [not s.free for s in layout.slots]
+    for item in derived:
+        value, covariance, low, high = _append(value, covariance, low, high, item, z)
+        names, units, fixed = [*names, item.name], [*units, item.unit], [*fixed, False]
+    fatal = any(f in FATAL for f in flags)
+    if fatal:
+        free = ~np.array(fixed)
+        value[free], low[free], high[free] = np.nan, np.nan, np.nan
+        covariance[free], covariance[:, free] = np.nan, np.nan
+    held = any(f.endswith("_at_bound") for f in flags)
+    return xr.Dataset(
+        {
+            "value": ("param", value),
+            "stderr": ("param", np.sqrt(np.diag(covariance))),
+            "low": ("param", low),
+            "high": ("param", high),
+            "covariance": (("param", "with_param"), covariance),
+            **_statistics(fit, success=not (fatal or held), flags=flags),
+            **_per_profile(fit, profiles),
+            **_per_point(fit, profiles),
+        },
+        coords={
+            "param": names,
+            "with_param": names,
+            "unit": ("param", units),
+            "fixed": ("param", fixed),
+            "profile": [p.name for p in profiles],
+        },
+        attrs={
+            "level": level,
+            "map_id": " ".join(str(p.attrs.get("map_id", "")) for p in profiles).strip(),
+            "simulated": int(any(p.attrs.get("simulated", 0) == 1 for p in profiles)),
+            **(attrs or {}),
+        },
+    )
+
+
+def _reported(
+    fit: CurveFit, layout: Layout, z: float
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    numbers = layout.full(fit.value)
+    k = len(layout.slots)
+    inner = np.zeros((k, k))
+    inner[np.ix_(layout.moving, layout.moving)] = fit.covariance
+    value = np.array([s.reported(v) for s, v in zip(layout.slots, numbers, strict=True)])
+    scale = np.array([s.derivative(v) for s, v in zip(layout.slots, numbers, strict=True)])
+    scale[[not s.free for s in layout.slots]] = 1.0  # their variance is 0
+    covariance = inner * np.outer(scale, scale)
+    low, high = value.copy(), value.copy()
+    for i, slot in enumerate(layout.slots):
+        if slot.free:
+            low[i], high[i] = _limits(slot, numbers[i], z * np.sqrt(inner[i, i]))
+            if np.isnan(inner[i, i]) and slot.name.partition("[")[0] != "k":
+                value[i] = np.nan  # at a bound
+    return value, covariance, low, high
+
+
+def _limits(slot: Slot, number: float, half: float) -> tuple[float, float]:
+    if np.isnan(half):
+        return np.nan, np.nan
+    ends = slot.reported(number - half), slot.reported(number + half)
+    if slot.form == LINEAR and slot.unit == "1":
+        ends = max(0.0, ends[0]), min(1.0, ends[1])
+    return min(ends), max(ends)
+
+
+def _append(
+    value: FloatArray,
+    covariance: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    item: Derived,
+    z: float,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    gradient = np.concatenate([item.gradient, np.zeros(len(value) - item.gradient.size)])
+    used = gradient != 0
+    cross = covariance[:, used] @ gradient[used]
+    own = gradient[used] @ covariance[np.ix_(used, used)] @ gradient[used]
+    whole = np.block([[covariance, cross[:, None]], [cross[None, :], np.array([[own]])]])
+    half = z * np.sqrt(own)
+    lower = item.value - half if np.isnan(item.low) else item.low
+    upper = item.value + half if np.isnan(item.high) else item.high
+    return (
+        np.append(value, item.value),
+        whole,
+        np.append(low, lower),
+        np.append(high, upper),
+    )
+
+
+def _statistics(fit: CurveFit, *, success: bool, flags: Sequence[str]) -> dict[str, Any]:
+    reduced = fit.chi2 / fit.dof if fit.dof > 0 else np.nan
+    return {
+        "chi2": ((), fit.chi2, {"long_name": "chi-square against counting"}),
+        "dof": ((), fit.dof),
+        "chi2_red": ((), reduced, {"long_name": "reduced chi-square against counting"}),
+        "p_value": ((), _p_value(fit)),
+        "local_spread": ((), fit.spread, {"long_name": "spread of C between places", "units": "1"}),
+        "local_spread_stderr": ((), fit.spread_std, {"units": "1"}),
+        "success": ((), success),
+        "flags": ((), " ".join(flags)),
+    }
+
+
+def _per_profile(fit: CurveFit, profiles: Sequence[Profile]) -> dict[str, Any]:
+    squared = (fit.state.residual / fit.counting_std) ** 2
+    sizes = np.array([p.position.size for p in profiles])
+    parts = np.add.reduceat(squared, np.concatenate([[0], np.cumsum(sizes)[:-1]]))
+    share = fit.dof / squared.size
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reduced = parts / (sizes * share)
+    return {
+        "chi2_red_profile": ("profile", reduced),
+        "n_points": ("profile", sizes),
+    }
+
+
+def _per_point(fit: CurveFit, profiles: Sequence[Profile]) -> dict[str, Any]:
+    um, one = {"units": "um"}, {"units": "1"}
+    return {
+        "position": ("point", np.concatenate([p.position for p in profiles]), um),
+        "of_profile": (
+            "point",
+            np.repeat([p.name for p in profiles], [p.position.size for p in profiles]),
+        ),
+        "fraction": ("point", np.concatenate([p.fraction for p in profiles]), one),
+        "fraction_std": ("point", fit.std, {**one, "long_name": "error with local spread"}),
+        "counting_std": ("point", fit.counting_std, one),
+        "curve": ("point", fit.curve, one),
+        "residual": (
+            "point",
+            fit.state.residual / fit.std,
+            {**one, "long_name": "in fraction_std"},
+        ),
+    }

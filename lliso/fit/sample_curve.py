@@ -1,0 +1,214 @@
+"""The curves of one sample, exchange and what followed, as a fit moves them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lliso._types import FloatArray
+from lliso.diffusion.anneal import diffusion_integral
+from lliso.diffusion.long_range import exchange_share, storage_share
+from lliso.fit.exchange_curve import Instrument, mixing_envelope
+from lliso.fit.parameters import Layout
+from lliso.fit.profiles import Profile
+from lliso.units import TEMPERATURE, TIME, parse_quantity
+
+BOLTZMANN = 8.617333262e-5  # eV/K
+_COLDEST, _HOTTEST = 120.0, 2500.0
+
+
+def parse_temperature(value: float | str, name: str = "temperature") -> float:
+    """Read a temperature, in K or with its unit.
+
+    Raises
+    ------
+    ValueError
+        If it is too low or too high for a ceramic in which lithium is to move.
+
+    Examples
+    --------
+    >>> round(parse_temperature("22 °C"), 2)
+    295.15
+    """
+    kelvin = parse_quantity(value, TEMPERATURE, name)
+    if not _COLDEST <= kelvin <= _HOTTEST:
+        raise ValueError(
+            f"{name} must be between {_COLDEST:g} and {_HOTTEST:g} K, got {kelvin:g} K; a bare "
+            f"number is in K: write '{kelvin:g} °C' if that is meant"
+        )
+    return kelvin
+
+
+@dataclass(frozen=True, eq=False)
+class Anneal:
+    """A stage without source: times (s) and temperatures (K) of the corners of its programme.
+
+    Parameters
+    ----------
+    times : numpy.ndarray, shape (m,)
+        Growing from 0.
+    temperatures : numpy.ndarray, shape (m,)
+        NaN where no temperature was given.
+
+    Examples
+    --------
+    >>> Anneal.parse("14 d", "22 °C").duration
+    1209600.0
+    """
+
+    times: FloatArray
+    temperatures: FloatArray
+
+    @classmethod
+    def parse(cls, stage: Any, temperature: float | str | None = None) -> Anneal:
+        """Read a duration, or a programme of (time, temperature) corners.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If times run backwards, or a temperature is absurd.
+        """
+        if isinstance(stage, str | int | float | np.number):
+            duration = parse_quantity(stage, TIME, "time")  # type: ignore[arg-type]
+            if not duration > 0:
+                raise ValueError(f"time must be positive, got {duration:g} s")
+            kelvin = np.nan if temperature is None else parse_temperature(temperature)
+            return cls(np.array([0.0, duration]), np.array([kelvin, kelvin]))
+        corners = [tuple(c) for c in stage]
+        if len(corners) < 2 or any(len(c) != 2 for c in corners):
+            raise ValueError(
+                f"a programme must be two or more corners (time, temperature), got {len(corners)}"
+            )
+        times = np.array([parse_quantity(c[0], TIME, "time") for c in corners])
+        if times[0] < 0 or np.any(np.diff(times) < 0) or times[-1] <= times[0]:
+            raise ValueError(
+                f"times of a programme must not decrease or be negative, got {times.tolist()} s"
+            )
+        kelvins = np.array([parse_temperature(c[1]) for c in corners])
+        return cls(times - times[0], kelvins)
+
+    @property
+    def duration(self) -> float:
+        """Length of the stage, s."""
+        return float(self.times[-1])
+
+    @property
+    def isothermal(self) -> bool:
+        """Whether the temperature is one and known."""
+        return bool(np.all(self.temperatures == self.temperatures[0]))
+
+    @property
+    def known(self) -> bool:
+        """Whether temperatures were given."""
+        return not bool(np.isnan(self.temperatures).any())
+
+    def time_at(self, reference: float, energy: float) -> float:
+        """Return the time (s) at `reference` (K) that diffuses as much, ∫ D(T)/D(T_ref) dt."""
+
+        def ratio(temperature: FloatArray) -> FloatArray:
+            return np.asarray(np.exp(-energy / BOLTZMANN * (1.0 / temperature - 1.0 / reference)))
+
+        return diffusion_integral(self.times, self.temperatures, ratio)
+
+
+@dataclass(frozen=True, eq=False)
+class Law:
+    """How the parameters give D in each stage.
+
+    Parameters
+    ----------
+    d_index : sequence of int
+        Where ln D of each storage stage is (of the reference temperature with `energy`).
+    energy : int or None
+        Where E_a is, for an Arrhenius law.
+    reference : float
+        T_ref, K.
+    exchange_temperature : float or None
+        K, where the law covers the exchange as well.
+    """
+
+    d_index: Sequence[int]
+    energy: int | None = None
+    reference: float = np.nan
+    exchange_temperature: float | None = None
+
+    def spreads(self, full: FloatArray, stages: Sequence[Anneal]) -> FloatArray:
+        """∫ D dt (µm²) at the end of each stage."""
+        parts = []
+        for index, stage in zip(self.d_index, stages, strict=True):
+            time = stage.duration
+            if self.energy is not None:
+                time = stage.time_at(self.reference, float(full[self.energy]))
+            parts.append(np.exp(full[index]) * time)
+        return np.cumsum(parts)
+
+    def log_d_exchange(self, full: FloatArray, index: int) -> float:
+        """Return ln D of the exchange."""
+        if self.energy is None or self.exchange_temperature is None:
+            return float(full[index])
+        kelvin = 1.0 / self.exchange_temperature - 1.0 / self.reference
+        return float(full[self.d_index[0]] - full[self.energy] / BOLTZMANN * kelvin)
+
+
+@dataclass(frozen=True, eq=False)
+class SampleCurve:
+    """Fractions of all measured stages at the free parameters; remembers the last shares."""
+
+    layout: Layout
+    profiles: Sequence[Profile]
+    number: Sequence[int]  # stage of each profile: 0 the exchange, then storages
+    time: float
+    stages: Sequence[Anneal]
+    law: Law
+    view: Instrument
+    index: dict[str, int]
+    memory: dict[tuple[float, ...], FloatArray] = field(default_factory=dict)
+
+    def __call__(self, theta: FloatArray) -> FloatArray:
+        """Fraction at all points."""
+        full = self.layout.full(theta)
+        ix = self.index
+        log_d = self.law.log_d_exchange(full, ix["d_exchange"])
+        spreads = self.law.spreads(full, self.stages)
+        parts = []
+        for i, (profile, number) in enumerate(zip(self.profiles, self.number, strict=True)):
+            spread = float(spreads[number - 1]) if number else 0.0
+            at = ix.get(f"offset {i}")
+            offset = 0.0 if at is None else float(full[at])
+            key = (float(i), log_d, float(full[ix["x0"]]), float(full[ix["k"]]), spread, offset)
+            parts.append(self._share(key, profile.position))
+        share = np.concatenate(parts)
+        return np.asarray(full[ix["c0"]] + (full[ix["c1"]] - full[ix["c0"]]) * share)
+
+    def _share(self, key: tuple[float, ...], position: FloatArray) -> FloatArray:
+        if key not in self.memory:
+            if len(self.memory) > 400:
+                self.memory.clear()
+            _, log_d, x0, resistance, spread, offset = key
+            k = 1.0 / resistance if resistance > 0 else np.inf
+            view: dict[str, Any] = {
+                "ends": self.view.ends,
+                "box": self.view.box,
+                "blur": self.view.blur,
+            }
+            d = float(np.exp(log_d))
+            half = 0.5 * self.view.box
+            at = position - offset
+            at = np.clip(at, self.view.ends[0] + half, self.view.ends[1] - half)
+            if spread == 0.0:
+                self.memory[key] = exchange_share(at, d, x0, k, time=self.time, **view)
+            else:
+                self.memory[key] = storage_share(at, spread, d, x0, k, time=self.time, **view)
+        return self.memory[key]
+
+    def envelope(self, theta: FloatArray, curve: FloatArray) -> FloatArray:
+        """Shape of the local spread."""
+        full = self.layout.full(theta)
+        return mixing_envelope(full[self.index["c0"]], full[self.index["c1"]], curve)
+
+    def excess(self, theta: FloatArray) -> FloatArray:
+        """Fraction above C₀ at all points."""
+        return np.asarray(self(theta) - self.layout.full(theta)[self.index["c0"]])
