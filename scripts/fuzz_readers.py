@@ -9,6 +9,7 @@ into tests/io/finds/READER/ when it is mended. The tests run those files again, 
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import struct
 import sys
@@ -46,6 +47,7 @@ class Target:
     build: Callable[[bytes, Path], bool] | None = None
     format: str = ""
     least: int = 0
+    most: int = 2048
 
 
 def check(name: str, data: bytes, folder: Path) -> str:
@@ -174,7 +176,45 @@ def _edit_sealed(data: bytes, path: Path) -> bool:
     return bytes(whole) != _sealed_map()
 
 
+def _of_the_tests(module: str) -> Any:
+    """Return a module of the tests, for the files that it builds."""
+    path = ROOT / "tests" / "io" / f"{module}.py"
+    spec = importlib.util.spec_from_file_location(module, path)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(path)
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+def _ita_seeds() -> list[bytes]:
+    tests = _of_the_tests("test_ita_files")
+    images = np.arange(8).reshape(2, 2, 2)
+    intervals = [(2, (6.015, 5.99, 6.04), "^6Li+", ""), (3, (7.016, 6.99, 7.04), "", "")]
+    tree = tests._tree(images, intervals)
+    later = tests._tree(images, intervals, later=True, stack_size=False)
+    return [tests._file(tree), tests._file(later), tests._file(tree, "SI Image")]
+
+
+def _cameca_seeds() -> list[bytes]:
+    tests = _of_the_tests("test_cameca_images")
+    planes = np.arange(12, dtype="u2").reshape(2, 3, 1, 2)
+    return [
+        tests._im(planes, tests.MASSES),
+        tests._im(planes.astype("u4")[:, :1], tests.MASSES[:1], order="<", version=4108),
+    ]
+
+
+def _cameca_agrees(data: bytes, ds: Any) -> bool:
+    """All counts lie at the end of the file, plane after plane, mass after mass, row after row."""
+    planes = ds.counts.values[..., ::-1, :].swapaxes(0, 1)
+    forms = [f"{order}u{size}" for order in "<>" for size in (2, 4)]
+    return any(data.endswith(planes.astype(form).tobytes()) for form in forms)
+
+
 TARGETS = {
+    "ita": Target("map.ita", _ita_seeds, most=8192),
+    "cameca-im": Target("map.im", _cameca_seeds, _cameca_agrees, most=8192),
     "bif6": Target("map.bif6", _bif6_seeds, _bif6_agrees),
     "iontof-ascii": Target("sample - 7Li+.txt", lambda: _ascii_seeds(False), _ascii_agrees),
     "iontof-ascii-3d": Target(
@@ -209,7 +249,7 @@ def main(name: str, seconds: int) -> None:
         f"-timeout={SECONDS}",
         f"-rss_limit_mb={MEGABYTES}",
         f"-artifact_prefix={out}/",
-        "-max_len=2048",
+        f"-max_len={target.most}",
         "-len_control=20",
         "-use_value_profile=1",
         "-print_final_stats=1",

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import os
 import struct
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lliso.errors import FormatError
+from lliso.io._mass_windows import first_bad, labels_of, overlaps
 from lliso.io._reader import (
     UNSTATED_ORIENTATION,
     Options,
@@ -29,7 +29,7 @@ from lliso.io._reader import (
     read_line,
     whole_counts,
 )
-from lliso.schema import LI6, LI7, SPECIES, make_map
+from lliso.schema import SPECIES, make_map
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,8 +38,6 @@ MAGIC = b"\0\0BIF6"
 _LATER = "known when the thread is done"
 _HEADER = struct.Struct("<6s3H")
 _INTERVAL_BYTES = 16
-#: m/z of the singly charged isotopes (AME2020, electron mass neglected: 0.0005)
-LITHIUM = {LI6: 6.0151, LI7: 7.0160}
 
 
 def sniff(head: bytes, path: Path) -> bool:  # noqa: ARG001 - all readers are asked alike
@@ -82,10 +80,10 @@ def read(path: Path, options: Options) -> xr.Dataset:
     _check_masses(path, mz, record.itemsize)
     fov = field_of_view(options.fov, nx, ny, path)
     note = "" if n_whole == n_declared else f"the file ends early: {n_whole} of {n_declared} images"
-    overlaps = _overlaps(mz)
+    crossing = overlaps(mz)
     ds = make_map(
         whole_counts(intervals["image"], path),
-        _labels(path, mz),
+        labels_of(path, mz),
         x=pixel_centres(nx, fov[0]),
         y=pixel_centres(ny, fov[1]),
         attrs={
@@ -95,7 +93,7 @@ def read(path: Path, options: Options) -> xr.Dataset:
             "orientation": UNSTATED_ORIENTATION,
             "history": read_line(READER.name, path.name, fov, note),
             **({"partial": 1} if note else {}),
-            **({"overlapping_windows": overlaps} if overlaps else {}),
+            **({"overlapping_windows": crossing} if crossing else {}),
         },
     )
     names = ("mass", "mass_lower", "mass_upper")
@@ -147,61 +145,15 @@ def _whole_intervals(path: Path, n: int, nx: int, ny: int, size: int, partial: b
 
 
 def _check_masses(path: Path, mz: Any, stride: int) -> None:
-    centre, lower, upper = mz.T
-    good = np.isfinite(mz).all(axis=1) & (lower >= 0) & (lower <= centre) & (centre <= upper)
-    if not good.all():
-        i = int(np.argmin(good))
+    i = first_bad(mz)
+    if i is not None:
+        centre, lower, upper = mz[i]
         raise FormatError(
             path,
             _HEADER.size + i * stride,
-            f"mass interval {i} must have 0 <= lower <= centre <= upper, got centre {centre[i]:g}, "
-            f"lower {lower[i]:g}, upper {upper[i]:g} m/z; the file is damaged",
+            f"mass interval {i} must have 0 <= lower <= centre <= upper, got centre {centre:g}, "
+            f"lower {lower:g}, upper {upper:g} m/z; the file is damaged",
         )
-
-
-def _labels(path: Path, mz: Any) -> list[str]:
-    _, lower, upper = mz.T
-    inside = {name: (lower <= m) & (m <= upper) for name, m in LITHIUM.items()}
-    both = inside[LI6] & inside[LI7]  # a window that holds both is a total, or of no use here
-    labels = [f"m/z {c:.2f}" for c in mz[:, 0]]
-    for name in LITHIUM:
-        found = np.flatnonzero(inside[name] & ~both)
-        if found.size > 1:
-            windows = " and ".join(_window(mz[i]) for i in found)
-            raise FormatError(
-                path,
-                None,
-                f"the mass windows {windows} overlap and could each be {name}; export the file "
-                "with one window per isotope",
-            )
-        for i in found:
-            labels[i] = name
-    for i in np.flatnonzero(both):
-        labels[i] = f"m/z {lower[i]:g} to {upper[i]:g}"
-    return _different(labels, mz)
-
-
-def _different(labels: list[str], mz: Any) -> list[str]:
-    """Spell out labels that occur twice, first by the window, then by the position."""
-    twice = [label for label in labels if labels.count(label) > 1]
-    labels = [
-        f"{label} ({mz[i, 1]:.5g} to {mz[i, 2]:.5g})" if label in twice else label
-        for i, label in enumerate(labels)
-    ]
-    return [
-        f"{label} no. {i}" if labels.count(label) > 1 else label for i, label in enumerate(labels)
-    ]
-
-
-def _window(interval: Any) -> str:
-    return f"{interval[1]:.4g} to {interval[2]:.4g} m/z (centre {interval[0]:.4g})"
-
-
-def _overlaps(mz: Any) -> str:
-    """Name the neighbouring windows that overlap (totals, which hold everything, left out)."""
-    narrow = sorted((row for row in mz if row[2] - row[1] < 1.0), key=lambda row: float(row[1]))
-    pairs = pairwise(narrow)
-    return "; ".join(f"{_window(a)} with {_window(b)}" for a, b in pairs if b[1] < a[2])
 
 
 READER = Reader(
