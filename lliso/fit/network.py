@@ -43,6 +43,9 @@ _OF_NETWORK = (
 )
 #: fewest interior pixels for a plane in a grain
 _FEWEST_PIXELS = 12
+#: scatter of the true slopes of grains over their mean (0.25 in simulated grains of 34 µm, 0.3 in
+#: grains of 16 µm, 0.45 where P spreads over orders of magnitude)
+_GRAIN_SCATTER = 0.3
 
 
 def fit_network(
@@ -72,7 +75,7 @@ def fit_network(
     resolution : float
         Full width at half maximum of the point spread function in µm; sets the guard.
     mean_slope : float, optional
-        Mean in-grain slope in 1/cm for the prior on the curvatures; default: the area mean of
+        Mean in-grain slope in 1/cm for the prior on the curvatures; default: the mean of
         `grain_slopes`, no less than its error.
     prior_width : float
         Factor on the width of that prior. 1 for single boundaries; 3 for the population of a map
@@ -255,8 +258,9 @@ def grain_slopes(
     -------
     xarray.Dataset
         Along ``grain``: ``slope_x``, ``slope_y`` (1/cm; NaN in grains with too few pixels),
-        ``slope_y_std``, ``pixels`` (in the interior) and ``area`` (of the whole grain, µm²).
-        Attributes ``mean_slope_per_cm`` (ḡ, the mean over the area of dC/dy inside the grains),
+        ``slope_y_std``, ``pixels`` (in the interior), ``area`` (of the whole grain, µm²) and
+        ``weight`` (in the mean; their sum is 1).
+        Attributes ``mean_slope_per_cm`` (ḡ, the mean of dC/dy inside the grains),
         ``mean_slope_std_per_cm`` and ``share_of_area`` (of the grains that could be fitted).
 
     Raises
@@ -266,8 +270,11 @@ def grain_slopes(
 
     Notes
     -----
-    Weighted by area, not by precision: large grains have their own slopes, and the mean over the
-    area is what the macroscopic flux asks for.
+    What the macroscopic flux asks for is the mean over the area. Grains too small for a slope, and
+    those whose slope is lost in the noise, cannot give their share of it; and large grains, whose
+    slopes are known best, are a little steeper than small ones. So a grain's weight is that of its
+    slope's error together with the scatter between grains. In simulated grains of 16 and 34 µm at
+    600 counts a pixel the mean is then 1 to 3 % high and has the smallest error.
     """
     check_same_pixels(ds, network)
     image = PatchImage.from_map(ds)
@@ -288,12 +295,14 @@ def grain_slopes(
             f"at least one grain must hold {_FEWEST_PIXELS} pixels with counts farther than "
             f"{off:.3g} um from its boundaries, got none; the grains are too small for this map"
         )
-    mean, std = _area_mean(found[fitted, 1], found[fitted, 2], area[fitted])
+    weight = np.zeros(len(found))
+    mean, std, weight[fitted] = _mean_over_grains(found[fitted, 1], found[fitted, 2])
     names = ("slope_x", "slope_y", "slope_y_std")
     data: dict[str, Any] = {
         n: (GRAIN, found[:, k] * UM_PER_CM, {"units": "1/cm"}) for k, n in enumerate(names)
     }
     data |= {"pixels": (GRAIN, found[:, 3]), "area": (GRAIN, area, {"units": "um^2"})}
+    data["weight"] = (GRAIN, weight, {"units": "1"})
     return xr.Dataset(
         data,
         coords={GRAIN: network[GRAIN].values},
@@ -320,18 +329,20 @@ def _plane(
     return float(value[1]), float(value[2]), float(np.sqrt(variance * np.linalg.inv(normal)[2, 2]))
 
 
-def _area_mean(slope: FloatArray, std: FloatArray, area: FloatArray) -> tuple[float, float]:
-    """Mean over the area and its error.
+def _mean_over_grains(slope: FloatArray, std: FloatArray) -> tuple[float, float, FloatArray]:
+    """Mean of the slopes of grains, its error from their scatter, and their weights.
 
-    A grain with a small interior says little about its slope. It is taken into the mean with the
-    slope of the others of its kind: in effect its weight is limited by its precision.
+    True slopes differ between grains; a grain whose slope is known better than that is worth no
+    more for it. Weights must not come from the slopes' own scatter: where counts are few it would
+    choose the grains that happen to agree.
     """
-    # The scatter of true slopes between grains, against which a slope's own error is held.
-    good = std <= np.median(std)
-    spread2 = max(float(np.var(slope[good]) - np.mean(std[good] ** 2)), float(std.min()) ** 2)
-    weight = area * spread2 / (spread2 + std**2)
+    precision = std**-2.0
+    known = float(precision.sum())
+    rough = max(abs(float(np.sum(precision * slope))) / known, known**-0.5)
+    weight = 1.0 / (std**2 + (_GRAIN_SCATTER * rough) ** 2)
     mean = float(np.sum(weight * slope) / weight.sum())
-    # From the scatter of the grains about their mean, which holds both noise and their variety.
+    # The scatter about the mean holds both the noise and the variety of the grains.
     scatter = weight * (slope - mean)
-    n = max(slope.size - 1, 1)
-    return mean, float(np.sqrt(np.sum(scatter**2) * slope.size / n) / weight.sum())
+    n = slope.size
+    error = float(np.sqrt(np.sum(scatter**2) * n / max(n - 1, 1)) / weight.sum())
+    return mean, error, weight / weight.sum()
