@@ -1,4 +1,4 @@
-"""The closed forms against quadrature, a linear system, a chain solved in time, and their limits."""
+"""The closed forms against quadrature, a linear system and a chain solved in time; limits."""
 
 import numpy as np
 import pytest

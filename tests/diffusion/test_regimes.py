@@ -50,7 +50,7 @@ def test_fishers_model_is_for_type_b_and_the_series_model_never_for_fast_boundar
         with pytest.raises(ValueError, match="the analysis needs type B"):
             classify(**METAL, time=time).check("fisher")
     weak = classify(1e-15, 1e-7, 50e-4, 5e-8, time=1e6)  # D_gb/D = 5: β is small
-    with pytest.raises(ValueError, match="beta = .* above 10"):
+    with pytest.raises(ValueError, match=r"beta = .* above 10"):
         weak.check("fisher")
 
 

@@ -1,13 +1,7 @@
-"""Drawing: every function takes an Axes, draws into it, and returns the artists.
-
-Figures are made with `figure`, which applies lliso's style; `save_figure` writes SVG, PDF and PNG
-that are the same bytes whenever the numbers are.
-"""
+"""Maps, cuts, profiles along them, and tables of boundaries."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -18,82 +12,18 @@ from matplotlib.ticker import NullFormatter
 
 from lliso.maps.cuts import DISTANCE, map_extent
 from lliso.maps.fraction import isotope_fraction
+from lliso.plot.styling import BOUNDARY, CUT, DATA, FIT, STYLE
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import xarray as xr
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
     from lliso.fit.boundary import BoundaryFit
     from lliso.maps.cuts import LineCut
     from lliso.maps.picks import BoundaryPick
-
-COLUMN_WIDTH = 3.35  # inches, one column of a journal page
-PAGE_WIDTH = 7.0
-
-#: Okabe and Ito's colours, which colour-blind readers tell apart
-DATA = "#000000"
-FIT = "#D55E00"
-CUT = "#FFFFFF"
-BOUNDARY = "#0072B2"
-
-
-STYLE: Any = {
-    "font.size": 8.0,
-    "axes.titlesize": 8.0,
-    "axes.labelsize": 8.0,
-    "xtick.labelsize": 7.0,
-    "ytick.labelsize": 7.0,
-    "legend.fontsize": 7.0,
-    "axes.linewidth": 0.6,
-    "lines.linewidth": 1.2,
-    "xtick.direction": "in",
-    "ytick.direction": "in",
-    "figure.dpi": 150,
-    "savefig.dpi": 300,
-    "figure.constrained_layout.use": True,
-    "image.interpolation": "nearest",
-    "svg.hashsalt": "lliso",  # ids in an SVG are random otherwise
-    "svg.fonttype": "none",
-    "pdf.fonttype": 42,
-}
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """Apply lliso's figure style inside a ``with`` block."""
-    # Not rc_context: it also takes back what a notebook's backend sets when it is loaded inside,
-    # and figures are then never shown.
-    before = {name: mpl.rcParams[name] for name in STYLE}
-    mpl.rcParams.update(STYLE)
-    try:
-        yield
-    finally:
-        mpl.rcParams.update(before)
-
-
-def figure(width: float = PAGE_WIDTH, height: float = 3.0, **kwargs: Any) -> tuple[Figure, Any]:
-    """Make a figure in lliso's style.
-
-    Parameters
-    ----------
-    width, height : float
-        Size in inches.
-    **kwargs
-        For `matplotlib.pyplot.subplots`, e.g. ``nrows=2``.
-
-    Returns
-    -------
-    figure, axes
-    """
-    import matplotlib.pyplot as plt
-
-    with style():
-        return plt.subplots(figsize=(width, height), **kwargs)
 
 
 def draw_map(
@@ -336,37 +266,3 @@ def draw_permeabilities(ax: Axes, table: xr.Dataset, *, truth: Sequence[float] =
     title = " · ".join(filter(None, [map_title(table), meaning]))
     ax.set_title(title, size=STYLE["axes.titlesize"], pad=20 if shown else 6)
     return artists
-
-
-def save_figure(fig: Figure, path: str | os.PathLike[str]) -> list[Path]:
-    """Write a figure as SVG, PDF and PNG, without dates, and close it.
-
-    Parameters
-    ----------
-    fig : matplotlib.figure.Figure
-        The figure.
-    path : str or os.PathLike
-        Path without ending.
-
-    Returns
-    -------
-    list of pathlib.Path
-        The files.
-    """
-    import matplotlib.pyplot as plt
-
-    base = Path(path)
-    base.parent.mkdir(parents=True, exist_ok=True)
-    undated: dict[str, dict[str, Any]] = {
-        ".svg": {"Date": None},
-        ".pdf": {"CreationDate": None},
-        ".png": {},
-    }
-    files = []
-    with style():
-        for ending, metadata in undated.items():
-            file = base.with_name(base.name + ending)
-            fig.savefig(file, metadata=metadata)
-            files.append(file)
-    plt.close(fig)
-    return files
