@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lliso.apps.session import BoundarySession
+from lliso.apps.boundary_session import BoundarySession
+from lliso.apps.opening import App, key_of, open_view
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
-    from lliso.apps.view import CanvasView
     from lliso.maps.picks import Picks
 
 
-class BoundaryApp:
+class BoundaryApp(App[BoundarySession]):
     """Grain boundaries being picked on a map; shows itself at the end of a notebook cell.
 
     Made by `pick_boundaries`.
@@ -28,30 +28,14 @@ class BoundaryApp:
         What is on the screen.
     """
 
-    def __init__(self, session: BoundarySession, widget: CanvasView) -> None:
-        self.session = session
-        self.widget = widget
-
     @property
     def picks(self) -> Picks:
         """What is picked now; an analysis reads the saved file instead, so that it runs alone."""
         return self.session.picks
 
-    def close(self) -> None:
-        """Close the view and its session; what was picked is saved already."""
-        self.widget.close()
-
-    def __repr__(self) -> str:
+    def _words(self) -> str:
         n = len(self.picks.boundaries)
-        state = "closed" if self.widget.closed else "shown in a notebook"
-        return f"<BoundaryApp: {n} boundar{'y' if n == 1 else 'ies'} picked, {state}>"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        bundle = None if self.widget.closed else self.widget._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return {"text/plain": repr(self)}, {}
-        data, metadata = bundle
-        return {**data, "text/plain": f"{self!r}\n{data['text/plain']}"}, metadata
+        return f"{n} boundar{'y' if n == 1 else 'ies'} picked"
 
 
 def pick_boundaries(
@@ -96,36 +80,19 @@ def pick_boundaries(
     ValueError
         If the map lacks a species or holds no counts, or a constant is bad.
     """
-    try:
-        from lliso.apps.view import CanvasView, close_view
-    except ModuleNotFoundError as err:
-        raise ImportError(
-            f"the interactive view needs {err.name}; install it with: pip install 'lliso[lab]'. "
-            "Without it, lliso.apps.session.BoundarySession and lliso.fit_boundaries do the same "
-            "computation"
-        ) from err
-    if isinstance(picks, str | os.PathLike):
-        key = f"picks:{Path(picks).resolve()}"
-    else:
-        key = f"map:{ds.attrs.get('map_id', '')}"
-    close_view(key)  # before the file is read: two apps must never own it
-    session = BoundarySession(ds, picks, d_bulk=d_bulk, delta=delta, resolution=resolution, cut=cut)
-    widget = CanvasView(session, key=key, fallback_png=lambda: _picture(session))
+    session, widget = open_view(
+        key_of(picks, f"map:{ds.attrs.get('map_id', '')}"),
+        lambda: BoundarySession(
+            ds, picks, d_bulk=d_bulk, delta=delta, resolution=resolution, cut=cut
+        ),
+        _picture,
+        headless="lliso.apps.boundary_session.BoundarySession and lliso.fit_boundaries",
+    )
     return BoundaryApp(session, widget)
 
 
-def _picture(session: BoundarySession) -> bytes:
+def _picture(session: BoundarySession) -> Figure:
     """Draw the cut that is shown, for readers of the notebook who have no kernel."""
-    import io
-
-    from matplotlib import pyplot as plt
-
     from lliso.figures import figure_of_cut
 
-    figure = figure_of_cut(
-        session.ds, session.picks, session.cut.name, resolution=session.resolution
-    )
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=110)
-    plt.close(figure)  # else a notebook shows it below the view
-    return stream.getvalue()
+    return figure_of_cut(session.ds, session.picks, session.cut.name, resolution=session.resolution)

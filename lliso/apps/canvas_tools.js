@@ -1,35 +1,22 @@
-// What the parts of the canvas view share: numbers, colours, geometry, the list of keys.
+// What the parts of the canvas view share: numbers, colours, geometry, elements.
 
-const VIRIDIS = ["440154", "482475", "414487", "355f8d", "2a788e", "21918c", "22a884", "44bf70",
-  "7ad151", "bddf26", "fde725"].map((h) => [0, 2, 4].map((i) => parseInt(h.slice(i, i + 2), 16)));
-const MAP = { left: 56, right: 76, top: 12, bottom: 42 };
-const PROFILE = { left: 62, right: 16, top: 26, bottom: 42, tall: 228 };
-const CROSS = 16; // px: width of what removes a boundary, beside its name
+const hexes = (text) => text.split(" ").map((h) => [0, 2, 4].map((i) => parseInt(h.slice(i, i + 2), 16)));
+const MAPS = { // perceptual, colour-blind safe: eleven stops of matplotlib's maps of these names
+  viridis: hexes("440154 482475 414487 355f8d 2a788e 21918c 22a884 44bf70 7ad151 bddf26 fde725"),
+  cividis: hexes("00224e 083370 35456c 4f576c 666970 7d7c78 948e77 aea371 c8b866 e5cf52 fee838"),
+  inferno: hexes("000004 160b39 420a68 6a176e 932667 bc3754 dd513a f37819 fca50a f6d746 fcffa4"),
+  gray: hexes("000000 191919 333333 4c4c4c 666666 808080 999999 b3b3b3 cccccc e6e6e6 ffffff"),
+  RdBu_r: hexes("053061 2065ab 4393c3 90c4dd d1e5f0 f7f6f6 fddbc7 f3a481 d6604d b1182b 67001f"),
+};
+const CROSS = 16; // px: width of what removes something, beside its name
 const CLICK = 4; // px: less than this between press and release is a click
-const HELP = [
-  ["drag A or B", "move an end of the cut"], ["drag the line", "move the whole cut"],
-  ["drag the square", "change the width of the cut"],
-  ["click the map", "in the band: mark where the cut crosses the nearest edge"],
-  ["click the profile", "mark a boundary there"],
-  ["click a boundary", "select it"],
-  ["Ctrl or Alt + click", "remove a boundary (as right click and the × do)"],
-  ["drag a boundary", "move it"], ["drag a window edge", "choose what its fit may look at"],
-  ["← →", "nudge the selected boundary (Shift: coarse)"],
-  ["Alt + ← →", "move the near edge of its window (Shift: the far one)"],
-  ["[ and ]", "select the previous or next boundary"], ["N", "new boundary in the middle of the cut"],
-  ["arrows", "with nothing selected: move the cut (Shift: coarse)"],
-  ["+ −", "wider or narrower cut (Shift: coarse)"],
-  ["Delete, Backspace", "remove the selected boundary"],
-  ["C", "new cut beside the one shown"], ["F2", "name the cut"],
-  ["click another cut", "on the map: show it"],
-  ["Ctrl Z, Ctrl Y", "undo, redo"], ["Esc", "cancel a drag; deselect"], ["?", "show or hide this"],
-];
 
 const clamp = (v, a, b) => Math.min(Math.max(v, a), b);
 const round = (v) => Math.round(v * 1e4) / 1e4; // of a µm: as in a picks file
-const colour = (t) => {
-  const p = clamp(t, 0, 1) * (VIRIDIS.length - 1), i = Math.min(Math.floor(p), VIRIDIS.length - 2);
-  return VIRIDIS[i].map((a, c) => Math.round(a + (VIRIDIS[i + 1][c] - a) * (p - i)));
+const known = (v) => v != null && v === v; // neither missing nor NaN
+const colour = (t, map = "viridis") => {
+  const stops = MAPS[map] ?? MAPS.viridis, p = clamp(t, 0, 1) * (stops.length - 1), i = Math.min(Math.floor(p), stops.length - 2);
+  return stops[i].map((a, c) => Math.round(a + (stops[i + 1][c] - a) * (p - i)));
 };
 const make = (tag, cls, parent, attributes = {}) => {
   const node = document.createElement(tag);
@@ -38,6 +25,7 @@ const make = (tag, cls, parent, attributes = {}) => {
   if (parent) parent.append(node);
   return node;
 };
+const put = (node, text) => { if (node.textContent !== text) node.textContent = text; }; // untouched, nothing is laid out again
 function niceStep(span, most) {
   const raw = span / Math.max(1, most), ten = 10 ** Math.floor(Math.log10(raw));
   return [1, 2, 5, 10].map((m) => m * ten).find((s) => s >= raw * 0.999);
@@ -48,7 +36,14 @@ function ticks(low, high, most) {
   for (let k = Math.ceil(low / step - 1e-6); k * step <= high + step * 1e-6; k++) at.push(k * step);
   return { step, at, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
 }
-const number = (v, digits) => (Math.abs(v) < 1e-12 ? 0 : v).toFixed(digits).replace("-", "−");
+const number = (v, digits) => (Math.abs(v) < 1e-12 && digits < 12 ? 0 : v).toFixed(digits).replace("-", "−");
+const compact = (v) => { // a number of any size for a read-out
+  if (!known(v)) return "–";
+  if (v === 0) return "0";
+  const size = Math.abs(v);
+  return (size >= 1e5 || size < 1e-3 ? v.toExponential(2) : String(+v.toPrecision(4))).replaceAll("-", "−");
+};
+const powers = (k) => `10${[...String(k)].map((c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[+c])).join("")}`;
 const toSegment = (p, a, b) => {
   const dx = b[0] - a[0], dy = b[1] - a[1], n = dx * dx + dy * dy;
   const t = n ? clamp(((p[0] - a[0]) * dx + (p[1] - a[1]) * dy) / n, 0, 1) : 0;
@@ -58,3 +53,15 @@ const geometry = (cut) => { // length and unit vectors along and across, in µm
   const dx = cut.end[0] - cut.start[0], dy = cut.end[1] - cut.start[1], length = Math.hypot(dx, dy) || 1e-9;
   return { length, u: [dx / length, dy / length], n: [-dy / length, dx / length] };
 };
+// Arrays come as bytes: {"array": DataView or number of a buffer, "type": "f4" | "u1" | ...}.
+const TYPES = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, i4: Int32Array, f4: Float32Array, f8: Float64Array };
+function unpack(value, buffers = []) {
+  if (value === null || typeof value !== "object" || value instanceof DataView || ArrayBuffer.isView(value)) return value;
+  if (value.array !== undefined && value.type in TYPES) {
+    const raw = typeof value.array === "number" ? buffers[value.array] : value.array, Type = TYPES[value.type];
+    const buffer = raw.buffer ?? raw, offset = raw.byteOffset ?? 0, length = raw.byteLength;
+    return offset % Type.BYTES_PER_ELEMENT ? new Type(buffer.slice(offset, offset + length)) : new Type(buffer, offset, length / Type.BYTES_PER_ELEMENT);
+  }
+  if (Array.isArray(value)) return value.map((v) => unpack(v, buffers));
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, unpack(v, buffers)]));
+}

@@ -1,4 +1,4 @@
-"""What the boundary app shows, as plain data: lists of rounded numbers and text for JSON."""
+"""What the boundary app shows, as plain data: arrays, numbers and text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lliso._types import FloatArray
+from lliso.apps.parts import Picture
 from lliso.fit.words import readable_row
 from lliso.maps.cuts import DISTANCE, LineCut, map_extent
 from lliso.maps.fraction import isotope_fraction
@@ -18,20 +20,38 @@ if TYPE_CHECKING:
     from lliso.maps.picks import BoundaryPick, Picks
 
 
+#: columns whose numbers a table is sorted by
+_SORTED = ("step", "slope", "permeability", "d_gb", "chi2_red")
+
+
 def in_order(picks: Picks, rows: dict[str, Any]) -> list[BoundaryPick]:
     """Return the boundaries by cut and distance, as a person reads them."""
     ordered = [b for cut in picks.cuts for b in picks.on_cut(cut.name)]
     return [b for b in ordered if b.name in rows]
 
 
-def _numbers(values: Any, digits: int) -> list[float | None]:
-    """Return numbers for JSON: rounded, None for NaN."""
-    rounded = np.round(np.asarray(values, dtype=float), digits)
-    return [v if v == v else None for v in rounded.tolist()]
+def _numbers(values: Any) -> FloatArray:
+    """Return numbers for the screen; they travel as bytes."""
+    return np.asarray(values, dtype=np.float32)
 
 
-def image_on_screen(ds: xr.Dataset) -> dict[str, Any]:
-    """Return the fraction map as bytes, with its limits, its edges in µm and its title."""
+def table_rows(order: list[BoundaryPick], rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of the table in words, with numbers to sort by."""
+    return [{**readable_row(b.name, rows[b.name]), "sort": _sortable(rows[b.name])} for b in order]
+
+
+def _sortable(row: dict[str, Any]) -> dict[str, float]:
+    found = {key: float(row[key]) for key in _SORTED}
+    # A limit is sorted by where it lies.
+    if not np.isfinite(found["permeability"]):
+        for key in ("permeability", "d_gb"):
+            high, low = float(row[f"{key}_high"]), float(row[f"{key}_low"])
+            found[key] = high if np.isfinite(high) else low
+    return {key: v for key, v in found.items() if np.isfinite(v)}
+
+
+def image_on_screen(ds: xr.Dataset) -> Picture:
+    """Return the fraction map as bytes, from its 1st to its 99th percentile."""
     fraction = isotope_fraction(ds)["fraction"].values
     known = np.isfinite(fraction)
     low, high = (float(v) for v in np.percentile(fraction[known], [1, 99]))
@@ -40,17 +60,17 @@ def image_on_screen(ds: xr.Dataset) -> dict[str, Any]:
     scaled = np.clip((np.where(known, fraction, low) - low) / (high - low), 0, 1)
     pixels = np.where(known, 1 + np.round(254 * scaled), 0).astype(np.uint8)
     (x0, x1), (y0, y1) = map_extent(ds)
-    extent = {"x0": x0, "x1": x1, "y0": y0, "y1": y1}
-    return {"pixels": pixels, "low": low, "high": high, "title": _title(ds), **extent}
+    return Picture(pixels, (x0, x1, y0, y1), low, high)
 
 
-def _title(ds: xr.Dataset) -> str:
+def map_title(ds: xr.Dataset) -> str:
+    """Return stage, instrument, and whether a map is simulated."""
     parts = [str(ds.attrs.get("stage", "")), str(ds.attrs.get("instrument", ""))]
     parts = [p for p in parts if p and p not in ("unknown", "simulated")]
     return " · ".join([*parts, "simulated"] if ds.attrs.get("simulated") else parts)
 
 
-def profile_on_screen(profile: xr.Dataset) -> dict[str, Any]:
+def profile_on_screen(profile: xr.Dataset) -> dict[str, FloatArray]:
     """Return the profile with its error band."""
     # Plain arrays: this runs at every motion of the mouse.
     counts = profile["counts"].values
@@ -61,9 +81,9 @@ def profile_on_screen(profile: xr.Dataset) -> dict[str, Any]:
         fraction = light / total
         std = np.sqrt(fraction * (1 - fraction) / total)
     return {
-        "distance": _numbers(profile[DISTANCE].values, 3),
-        "fraction": _numbers(fraction, 6),
-        "std": _numbers(std, 6),
+        "distance": _numbers(profile[DISTANCE].values),
+        "fraction": _numbers(fraction),
+        "std": _numbers(std),
     }
 
 
@@ -99,10 +119,10 @@ def boundaries_on_screen(
     return shown
 
 
-def _curve(fit: BoundaryFit) -> dict[str, list[float | None]]:
+def _curve(fit: BoundaryFit) -> dict[str, FloatArray]:
     """Return the two branches of a fit, with a gap between them."""
     if not fit.success:
-        return {"distance": [], "fraction": []}
+        return {"distance": _numbers([]), "fraction": _numbers([])}
     at = fit.parameters["position"]
     before = np.linspace(at - fit.reach_before, at, 25)
     after = np.linspace(at, at + fit.reach_after, 25)
@@ -116,4 +136,4 @@ def _curve(fit: BoundaryFit) -> dict[str, list[float | None]]:
         ]
     )
     distance = np.concatenate([before, [np.nan], after])
-    return {"distance": _numbers(distance, 3), "fraction": _numbers(fraction, 6)}
+    return {"distance": _numbers(distance), "fraction": _numbers(fraction)}

@@ -1,7 +1,13 @@
-"""The canvas view of an app: one anywidget, its JavaScript in the ``canvas*.js`` beside this.
+"""The canvas view of every app: one anywidget, its JavaScript in the ``canvas*.js`` beside this.
 
 The view knows nothing of lithium: it shows what a session says is on the screen and hands it what a
-person did. A session is anything that follows `CanvasSession`.
+person did. A session is anything that follows `CanvasSession`; `lliso.apps.session.Session` says
+how to write one.
+
+Messages. The browser sends ``gesture`` (kind, final, args) and ``ask`` (``code`` or ``export``,
+which change nothing), one at a time; each is acknowledged by an ``answer`` with its number. Motion
+is answered with its own screen; what a person decided changes the shared state ``_screen`` first.
+``progress`` may come at any time. Arrays travel as bytes.
 """
 
 from __future__ import annotations
@@ -14,32 +20,26 @@ from importlib.resources import files
 from typing import Any, Protocol
 
 import anywidget
-import numpy as np
 import traitlets
 
 from lliso.apps.dispatch import Dispatcher
+from lliso.apps.files import Download
+from lliso.apps.parts import Picture, packed
 
 log = logging.getLogger("lliso.apps")
 
-LABELS = {
-    "title": "Map",
-    "image": "Isotope fraction ⁶Li / (⁶Li + ⁷Li)",
-    "image_x": "x (µm)",
-    "image_y": "y (µm), away from the source",
-    "profile": "Profile along the cut",
-    "profile_x": "distance along the cut (µm)",
-    "profile_y": "isotope fraction C",
-    "result": "D_gb/δ {} cm/s",
-    "aria": "Map with a line cut and its profile; press ? for the keys",
-    "hint": (
-        "Drag A, B, the line or the square. Click the profile or the band to mark a boundary; "
-        "drag it or its window. Its ×, Ctrl+click or Delete removes it. C: new cut."
-    ),
-    "empty": "No boundaries marked yet: click the profile or the map.",
-}
-
 #: the parts of the one module that the browser gets; each may use what the ones before it define
-SCRIPTS = ("canvas_tools.js", "canvas_draw.js", "canvas_gestures.js", "canvas.js")
+SCRIPTS = (
+    "canvas_tools.js",
+    "canvas_panel.js",
+    "canvas_image.js",
+    "canvas_curve.js",
+    "canvas_marks.js",
+    "canvas_cut.js",
+    "canvas_page.js",
+    "canvas_gestures.js",
+    "canvas.js",
+)
 
 #: what a notebook without the widget's part in the browser shows instead
 CURE = (
@@ -54,21 +54,32 @@ _open_views: weakref.WeakValueDictionary[str, CanvasView] = weakref.WeakValueDic
 class CanvasSession(Protocol):
     """What a view needs of a session."""
 
-    def image(self) -> dict[str, Any]:
-        """Return the map: ``pixels`` (uint8, row 0 at the smallest y), limits, edges, title."""
+    progress: Callable[[float | None, str], None]
+
+    def layout(self) -> dict[str, Any]:
+        """Return what of the screen never changes."""
+
+    def images(self) -> Mapping[str, Picture]:
+        """Return the images of the panels by name."""
 
     def screen(self) -> dict[str, Any]:
-        """Return what is on the screen, ready for JSON."""
+        """Return what is on the screen: plain data and arrays."""
 
     def gesture(self, kind: str, final: bool, **args: Any) -> dict[str, Any]:
         """Do what a person did (`final`), or say what it would give; return the screen."""
+
+    def code(self) -> str:
+        """Return the lines of lliso that give what is on the screen."""
+
+    def export(self, kind: str, width: float, height: float) -> Download:
+        """Return the figure as shown, or the table, as a file."""
 
     def close(self) -> None:
         """Let go of everything."""
 
 
 class CanvasView(anywidget.AnyWidget):
-    """A map with a line cut, its profile and a table, in a notebook.
+    """An app in a notebook: panels, controls and a table.
 
     Parameters
     ----------
@@ -77,8 +88,6 @@ class CanvasView(anywidget.AnyWidget):
     key : str, optional
         What this view is for (a picks file, a map). Opening a second view with the same key closes
         the first, so that running a cell again leaves one view.
-    labels : mapping of str to str, optional
-        Words on the screen that differ from `LABELS`.
     fallback_png : callable, optional
         Returns a PNG of the screen, stored beside the widget in the notebook so that a repository
         browser has something to show.
@@ -92,17 +101,15 @@ class CanvasView(anywidget.AnyWidget):
 
     _esm = "\n".join((files("lliso.apps") / name).read_text("utf-8") for name in SCRIPTS)
     _css = (files("lliso.apps") / "canvas.css").read_text(encoding="utf-8")
-    _image = traitlets.Bytes().tag(sync=True)
-    _image_info = traitlets.Dict().tag(sync=True)
+    _layout = traitlets.Dict().tag(sync=True)
+    _images = traitlets.Dict().tag(sync=True)
     _screen = traitlets.Dict().tag(sync=True)
-    _labels = traitlets.Dict().tag(sync=True)
 
     def __init__(
         self,
         session: CanvasSession,
         *,
         key: str | None = None,
-        labels: Mapping[str, str] | None = None,
         fallback_png: Callable[[], bytes] | None = None,
     ) -> None:
         if key is not None:
@@ -111,13 +118,13 @@ class CanvasView(anywidget.AnyWidget):
         self.fallback_png = fallback_png
         self.failures: list[str] = []
         self._dispatch = Dispatcher()
-        image, info = _packed(session.image())
+        self._versions: dict[str, int] = {}
         super().__init__(
-            _image=image,
-            _image_info=info,
-            _screen=session.screen(),
-            _labels={**LABELS, **dict(labels or {})},
+            _layout=session.layout(),
+            _images=self._new_images() or {},
+            _screen=packed(session.screen()),
         )
+        session.progress = self._progress
         self.on_msg(self._received)
         if key is not None:
             _open_views[key] = self
@@ -129,13 +136,14 @@ class CanvasView(anywidget.AnyWidget):
 
     def refresh(self) -> None:
         """Show the session's state again, after it was changed from a cell."""
-        self._screen = self.session.screen()
+        self._show(self.session.screen())
 
     def close(self) -> None:
         """Close the view, what belongs to it, and its session; a second time does nothing."""
         if self.comm is None:
             return
         self.on_msg(self._received, remove=True)
+        self.session.progress = lambda _share, _text: None
         layout = self.layout
         super().close()
         layout.close()
@@ -146,6 +154,8 @@ class CanvasView(anywidget.AnyWidget):
         """Take a message, on whatever thread the kernel handles it, to the home thread."""
         if content.get("type") == "gesture":
             self._dispatch(lambda: self._answer(content))
+        elif content.get("type") == "ask":
+            self._dispatch(lambda: self._reply(content))
 
     def _answer(self, content: dict[str, Any]) -> None:
         """Do one gesture and acknowledge it, which releases the next one in the browser."""
@@ -155,10 +165,51 @@ class CanvasView(anywidget.AnyWidget):
         screen = self._guarded(content["kind"], final, content.get("args") or {})
         answer = {"type": "answer", "view": content["view"], "n": content["n"]}
         if final:  # the state goes first, to every view of this widget, then its acknowledgement
-            self._screen = screen
+            self._show(screen)
+            self.send(answer)
         else:
-            answer["screen"] = screen
-        self.send(answer)
+            buffers: list[memoryview] = []
+            answer["screen"] = packed(screen, buffers)
+            self.send(answer, buffers)
+
+    def _reply(self, content: dict[str, Any]) -> None:
+        """Answer a question that changes nothing: code to copy, a file to download."""
+        if self.closed:
+            return
+        answer = {"type": "answer", "view": content["view"], "n": content["n"]}
+        buffers: list[bytes] = []
+        try:
+            if content["what"] == "code":
+                answer["reply"] = {"text": self.session.code()}
+            else:
+                file = self.session.export(**content.get("args") or {})
+                answer["reply"] = {"name": file.name, "mime": file.mime}
+                buffers.append(file.data)
+        except (ValueError, OSError) as err:
+            answer["error"] = str(err)
+        except Exception as err:  # noqa: BLE001 - said and logged
+            answer["error"] = self._failed(content["what"], err)
+        self.send(answer, buffers)
+
+    def _show(self, screen: dict[str, Any]) -> None:
+        images = self._new_images()
+        with self.hold_sync():
+            if images is not None:
+                self._images = images
+            self._screen = packed(screen)
+
+    def _new_images(self) -> dict[str, Any] | None:
+        """Return the session's images as the browser gets them, or None if they are as before."""
+        images = self.session.images()
+        versions = {name: image.version for name, image in images.items()}
+        if versions == self._versions:
+            return None
+        self._versions = versions
+        return {name: image.packed() for name, image in images.items()}
+
+    def _progress(self, share: float | None, text: str) -> None:
+        if not self.closed:
+            self.send({"type": "progress", "share": share, "text": text})
 
     def _guarded(self, kind: str, final: bool, args: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -166,11 +217,15 @@ class CanvasView(anywidget.AnyWidget):
         except (ValueError, OSError) as err:  # what a person can do something about
             log.info("%s was refused: %s", kind, err)
             text = str(err)
-        except Exception as err:  # everything else must reach the person too
-            log.exception("the gesture %s failed", kind)
-            text = f"{kind} failed, which should not happen: {type(err).__name__}: {err}"
-            self.failures = [*self.failures[-19:], text]
+        except Exception as err:  # noqa: BLE001 - everything else must reach the person too
+            text = self._failed(kind, err)
         return {**self.session.screen(), "message": text, "level": "error"}
+
+    def _failed(self, what: str, err: Exception) -> str:
+        log.error("%s failed", what, exc_info=err)
+        text = f"{what} failed, which should not happen: {type(err).__name__}: {err}"
+        self.failures = [*self.failures[-19:], text]
+        return text
 
     # showing -----------------------------------------------------------------------------------
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -199,16 +254,3 @@ def close_view(key: str) -> None:
     view = _open_views.pop(key, None)
     if view is not None:
         view.close()
-
-
-def _packed(image: Mapping[str, Any]) -> tuple[bytes, dict[str, Any]]:
-    """Split an image into its bytes, sent once and as they are, and what JSON can hold."""
-    pixels = np.asarray(image["pixels"])
-    if pixels.dtype != np.uint8 or pixels.ndim != 2:
-        raise ValueError(
-            "the pixels of an image must be uint8 of shape (y, x), got "
-            f"{pixels.dtype} of shape {pixels.shape}"
-        )
-    info = {k: v if isinstance(v, str) else float(v) for k, v in image.items() if k != "pixels"}
-    ny, nx = pixels.shape
-    return np.ascontiguousarray(pixels).tobytes(), {**info, "nx": nx, "ny": ny}

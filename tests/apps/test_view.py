@@ -14,7 +14,9 @@ from ipywidgets.widgets import widget as ipywidget
 
 pytest.importorskip("anywidget")
 
-from lliso.apps.view import CURE, LABELS, SCRIPTS, CanvasView, close_view
+from lliso.apps.files import Download
+from lliso.apps.parts import Picture, packed
+from lliso.apps.view import CURE, SCRIPTS, CanvasView, close_view
 
 
 class FakeSession:
@@ -25,11 +27,22 @@ class FakeSession:
         self.seen = []
         self.threads = []
         self.closed = 0
-
-    def image(self):
         pixels = np.arange(6, dtype=np.uint8).reshape(2, 3)
-        edges = {"x0": 0, "x1": 3, "y0": np.float64(0.0), "y1": 2}
-        return {"pixels": pixels, "low": 0.1, "high": 0.9, **edges, "title": "simulated"}
+        self.picture = Picture(pixels, (0, 3, np.float64(0.0), 2), 0.1, 0.9)
+
+    def layout(self):
+        return {"title": "made up", "panels": []}
+
+    def images(self):
+        return {"fraction": self.picture}
+
+    def code(self):
+        return "import lliso"
+
+    def export(self, kind, width, height):
+        if kind == "csv":
+            raise ValueError("this app has no table to export")
+        return Download(f"a.{kind}", "image/png", f"{width} x {height}".encode())
 
     def screen(self):
         return {"sequence": self.n, "message": "ready", "level": "info", "seen": len(self.seen)}
@@ -63,7 +76,9 @@ def failed(caplog):
 def view(failed):
     view = CanvasView(FakeSession())
     view.sent = []
-    view.send = lambda content: view.sent.append((content, dict(view._screen)))
+    view.send = lambda content, buffers=None: view.sent.append(
+        (content, dict(view._screen), buffers)
+    )
     yield view
     view.close()
 
@@ -75,27 +90,71 @@ def say(view, kind, final, n=1, **args):
     view._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
 
 
-def test_the_image_is_sent_once_as_bytes(view):
-    assert view._image == bytes(range(6))
-    info = view._image_info
-    assert (info["nx"], info["ny"], info["x1"], info["title"]) == (3, 2, 3.0, "simulated")
-    json.dumps(info)  # numpy numbers would not go through
+def test_an_image_is_sent_once_as_bytes(view):
+    image = view._images["fraction"]
+    assert bytes(image["pixels"]["array"]) == bytes(range(6))
+    assert (image["nx"], image["ny"], image["x1"], image["pixels"]["type"]) == (3, 2, 3.0, "u1")
+    json.dumps({k: v for k, v in image.items() if k != "pixels"})  # numbers of numpy would not go
+    before = view._images
+    say(view, "cut_end", True)
+    assert view._images is before
+    view.session.picture = Picture(np.zeros((2, 2)), (0, 1, 0, 1))
+    say(view, "cut_end", True)
+    assert view._images["fraction"]["pixels"]["type"] == "f4"
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((2, 3)), np.zeros(6, np.uint8)])
+@pytest.mark.parametrize("pixels", [np.zeros((2, 3), complex), np.zeros(6, np.uint8)])
 def test_an_image_of_another_kind_is_refused(pixels):
-    class Bad(FakeSession):
-        def image(self):
-            return {**super().image(), "pixels": pixels}
+    with pytest.raises(ValueError, match=r"must be numbers of shape \(y, x\), got"):
+        Picture(pixels, (0, 1, 0, 1))
 
-    with pytest.raises(ValueError, match=r"must be uint8 of shape \(y, x\), got"):
-        CanvasView(Bad())
+
+def test_arrays_travel_as_bytes():
+    screen = {"a": [1, None], "b": [{"c": np.array([1.5, np.nan])}], "d": np.arange(2, dtype="i4")}
+    buffers = []
+    message = packed(screen, buffers)
+    assert message["a"] == [1, None]
+    assert message["b"] == [{"c": {"array": 0, "type": "f4"}}]
+    assert np.frombuffer(buffers[0], np.float32)[0] == 1.5
+    assert message["d"] == {"array": 1, "type": "i4"}
+    assert bytes(packed(screen)["d"]["array"]) == np.arange(2, dtype="i4").tobytes()
+
+
+def ask(view, what, **args):
+    message = {"type": "ask", "view": "v", "n": 3, "what": what, "args": args, "final": False}
+    view._handle_msg({"content": {"data": {"method": "custom", "content": message}}, "buffers": []})
+    return view.sent[-1]
+
+
+def test_code_and_files_are_handed_over_and_change_nothing(view):
+    before = dict(view._screen)
+    assert ask(view, "code")[0]["reply"] == {"text": "import lliso"}
+    answer, state, buffers = ask(view, "export", kind="png", width=10, height=20)
+    assert answer["reply"] == {"name": "a.png", "mime": "image/png"}
+    assert buffers == [b"10 x 20"]
+    answer, state, buffers = ask(view, "export", kind="csv", width=10, height=20)
+    assert (answer["error"], buffers) == ("this app has no table to export", [])
+    assert state == before
+
+
+def test_a_mistake_of_ours_in_a_file_is_said_logged_and_kept(view, failed):
+    assert "TypeError" in ask(view, "export", nonsense=1)[0]["error"]
+    assert len(view.failures) == 1
+    failed.clear()  # this one was meant
+
+
+def test_progress_is_said_while_something_takes_long(view):
+    view.session.progress(0.5, "halfway")
+    assert view.sent[-1][0] == {"type": "progress", "share": 0.5, "text": "halfway"}
+    view.close()
+    view.session.progress(1.0, "nobody listens")
+    assert len(view.sent) == 1
 
 
 def test_motion_is_answered_with_its_own_screen_and_leaves_the_state_alone(view):
     before = dict(view._screen)
     say(view, "cut_end", False, n=7, x=1.0, y=2.0)
-    ((answer, _),) = view.sent
+    ((answer, _, _),) = view.sent
     assert (answer["type"], answer["view"], answer["n"]) == ("answer", "v", 7)
     assert answer["screen"]["preview"] is True
     assert view._screen == before
@@ -104,7 +163,7 @@ def test_motion_is_answered_with_its_own_screen_and_leaves_the_state_alone(view)
 
 def test_a_release_changes_the_state_before_it_is_acknowledged(view):
     say(view, "cut_end", True, n=8, x=1.0, y=2.0)
-    ((answer, state_then),) = view.sent
+    ((answer, state_then, _),) = view.sent
     assert answer == {"type": "answer", "view": "v", "n": 8}
     assert state_then["sequence"] == 1
     assert state_then["preview"] is False
@@ -127,7 +186,7 @@ def test_a_refused_gesture_is_said_in_the_status_line_and_acknowledged(
     view, failed, kind, args, text, final
 ):
     say(view, kind, final, **args)
-    ((answer, state),) = view.sent
+    ((answer, state, _),) = view.sent
     screen = state if final else answer["screen"]
     assert (screen["message"], screen["level"]) == (text, "error")
     assert screen["sequence"] == 0
@@ -149,7 +208,7 @@ def test_our_own_mistake_is_said_logged_and_kept(view, failed):
 def test_after_an_error_the_next_gesture_works(view):
     say(view, "cut_width", True, n=1, width=0.5)
     say(view, "cut_width", True, n=2, width=5)
-    assert [answer["n"] for answer, _ in view.sent] == [1, 2]
+    assert [answer["n"] for answer, _, _ in view.sent] == [1, 2]
     assert (view._screen["level"], view._screen["sequence"]) == ("info", 1)
 
 
@@ -240,12 +299,6 @@ def test_a_closed_view_shows_nothing():
     view = CanvasView(FakeSession())
     view.close()
     assert view._repr_mimebundle_ is None
-
-
-def test_words_on_the_screen_can_be_changed():
-    view = CanvasView(FakeSession(), labels={"profile": "Another profile"})
-    assert view._labels == {**LABELS, "profile": "Another profile"}
-    view.close()
 
 
 def test_the_script_travels_as_text():

@@ -168,6 +168,13 @@ def chromium_running():
         browser.close()
 
 
+# A screen holds typed arrays, NaN among them; JSON holds neither.
+PLAIN = """() => { const plain = (v) => ArrayBuffer.isView(v)
+  ? Array.from(v, (x) => (x === x ? x : null))
+  : Array.isArray(v) ? v.map(plain)
+  : v && typeof v === 'object'
+  ? Object.fromEntries(Object.entries(v).map(([k, x]) => [k, plain(x)])) : v; return """
+
 PANEL = """() => {
   const app = window.jupyterapp;
   return [...app.shell.widgets('main')].find((w) => w.context && w.content && w.content.widgets);
@@ -259,7 +266,7 @@ class Notebook:
             await panel.content.scrollToItem(at, 'start');"""
         )
         self.wait(
-            """(() => { const c = document.querySelector('canvas.lliso-map');
+            """(() => { const c = document.querySelector('.lliso-panel canvas');
               if (!c || !c.width) return false;
               const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
               return d.some((v, i) => i % 4 === 3 && v === 255); })()"""
@@ -279,16 +286,29 @@ class Notebook:
 
     def shown(self):
         """The screen that is drawn now."""
-        return self.page.evaluate("() => document.querySelector('.lliso-app').view.screen")
+        return self.page.evaluate(
+            PLAIN + "plain(document.querySelector('.lliso-app').view.screen); }"
+        )
 
     def committed(self):
-        return self.page.evaluate("() => document.querySelector('.lliso-app').view.committed")
+        return self.page.evaluate(
+            PLAIN + "plain(document.querySelector('.lliso-app').view.committed); }"
+        )
+
+    def on_panel(self, name, x, y):
+        """Position in the window of a place of any panel, in the units of its axes."""
+        return self.page.evaluate(
+            """([name, x, y]) => { const v = document.querySelector('.lliso-app').view.panels[name];
+              const r = v.top.getBoundingClientRect(), q = v.point(x, y);
+              return [r.left + q[0], r.top + q[1]]; }""",
+            [name, x, y],
+        )
 
     def on_map(self, x, y):
         """Position in the window of a point of the map."""
         return self.page.evaluate(
-            """(p) => { const v = document.querySelector('.lliso-app').view;
-              const r = v.map.top.getBoundingClientRect(), q = v.mapPoint(p);
+            """(p) => { const v = document.querySelector('.lliso-app').view.panels.map;
+              const r = v.top.getBoundingClientRect(), q = v.mapPoint(p);
               return [r.left + q[0], r.top + q[1]]; }""",
             [x, y],
         )
@@ -296,25 +316,26 @@ class Notebook:
     def on_profile(self, distance, height=0.3):
         """Position in the window of a distance on the profile, `height` of the way down."""
         return self.page.evaluate(
-            """([d, h]) => { const v = document.querySelector('.lliso-app').view;
-              const r = v.profile.top.getBoundingClientRect(), { box, X } = v.frame;
-              return [r.left + X(d), r.top + box.y + h * box.h]; }""",
+            """([d, h]) => { const v = document.querySelector('.lliso-app').view.panels.profile;
+              const r = v.top.getBoundingClientRect(), box = v.frame;
+              return [r.left + v.X(d), r.top + box.y + h * box.h]; }""",
             [distance, height],
         )
 
     def cross(self, panel):
         """Position in the window of the × on the selected boundary's label."""
         return self.page.evaluate(
-            """(panel) => { const v = document.querySelector('.lliso-app').view;
-              const { cross } = v.pins[panel].find((p) => p.cross);
-              const r = v[panel].top.getBoundingClientRect();
+            """(panel) => { const v = document.querySelector('.lliso-app').view.panels[panel];
+              const { cross } = v.pins.find((p) => p.cross);
+              const r = v.top.getBoundingClientRect();
               return [r.left + cross.x + cross.w / 2, r.top + cross.y + cross.h / 2]; }""",
             panel,
         )
 
     def width_handle(self):
         return self.page.evaluate(
-            """() => { const v = document.querySelector('.lliso-app').view, g = v.cut();
+            """() => { const { view } = document.querySelector('.lliso-app');
+              const v = view.panels.map.interactors[0], g = v.cut();
               const d = [g.end[0] - g.start[0], g.end[1] - g.start[1]], l = Math.hypot(...d);
               return v.widthHandle(g, { n: [-d[1] / l, d[0] / l] }); }"""
         )

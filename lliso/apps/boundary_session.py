@@ -1,0 +1,367 @@
+"""The session behind the boundary app: boundaries on line cuts, with their fits.
+
+No widget, no event loop: a test, or a script, that calls `gesture` walks the user's path.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lliso.apps.boundary_layout import boundary_layout
+from lliso.apps.boundary_report import boundary_code, boundary_csv
+from lliso.apps.cut_gestures import (
+    BESIDE,
+    distance_of_click,
+    first_cut,
+    new_cut,
+    remove_cut,
+    rename_cut,
+)
+from lliso.apps.gestures import add_boundary, move_boundary, move_window, replace_cut
+from lliso.apps.parts import Picture, layer, table
+from lliso.apps.screen import (
+    boundaries_on_screen,
+    image_on_screen,
+    in_order,
+    map_title,
+    others_on_screen,
+    profile_on_screen,
+    table_rows,
+)
+from lliso.apps.session import Screen, Session
+from lliso.apps.state import State, opened
+from lliso.errors import LlisoWarning
+from lliso.fit.boundaries import fit_picks, mean_grain_slope
+from lliso.fit.patch import PatchImage
+from lliso.fit.table import Constants, boundary_row
+from lliso.fit.words import READABLE
+from lliso.maps.cuts import LineCut, line_profile, map_extent
+from lliso.maps.fraction import sum_frames
+from lliso.maps.picks import Picks
+from lliso.schema import LI6, LI7, check_map, pixel_size
+from lliso.units import LENGTH, parse_quantity
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+    from lliso.fit.boundary import BoundaryFit
+
+_PROFILES_KEPT = 64
+
+
+class BoundarySession(Session[State]):
+    """Pick grain boundaries on line cuts of one map.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        A map with ⁶Li and ⁷Li; frames are summed.
+    picks : Picks, str or os.PathLike, optional
+        Picks to start from, or their file: read if it exists, and written after every change that
+        a person makes (never on opening). Without a file nothing is saved.
+    d_bulk : float or str
+        Diffusion coefficient inside the grains in cm²/s, or a string with a unit.
+    delta : float or str
+        Boundary thickness δ in nm.
+    resolution : float or str
+        Full width at half maximum of the point spread function in µm, or a string with a unit.
+    cut : str, optional
+        Name of the cut to show; default: the first.
+
+    Raises
+    ------
+    PicksMismatch
+        If the picks were made on another map.
+    ValueError
+        If a species is missing, the map holds no counts, or a constant is bad.
+    """
+
+    def __init__(
+        self,
+        ds: xr.Dataset,
+        picks: Picks | str | os.PathLike[str] | None = None,
+        *,
+        d_bulk: float | str,
+        delta: float | str = "0.5 nm",
+        resolution: float | str = 1.0,
+        cut: str | None = None,
+    ) -> None:
+        check_map(ds, needs=(LI6, LI7))
+        self.ds = sum_frames(ds).load()
+        if not float(self.ds["counts"].sel(species=[LI6, LI7]).sum()) > 0:
+            raise ValueError(f"the map must hold counts of {LI6} or {LI7}, got none at all")
+        self._image = PatchImage.from_map(self.ds)
+        self.constants = Constants.parse(d_bulk, 0.0, delta, 0.95)
+        self.resolution = parse_quantity(resolution, LENGTH, "resolution")
+        if not self.resolution >= 0:
+            raise ValueError(f"resolution must not be negative, got {self.resolution:g} um")
+        path, start = opened(picks, self.ds)
+        if not start.cuts:
+            start = start.with_cut(first_cut(self.ds))
+        start = Picks.loads(start.dumps())  # as a file would hold them, to the last digit
+        name = start.cuts[0].name if cut is None else start.cut(cut).name
+        self._profiles: dict[LineCut, xr.Dataset] = {}
+        self._rows: dict[str, dict[str, Any]] = {}
+        self._mean_slope = float("inf")
+        self._fits: dict[str, BoundaryFit] = {}
+        self._map_picture = image_on_screen(self.ds)
+        super().__init__(State(start, name), path)
+
+    # what there is -----------------------------------------------------------------------------
+    @property
+    def picks(self) -> Picks:
+        """The picks as they are now."""
+        return self._state.picks
+
+    @property
+    def cut(self) -> LineCut:
+        """The cut that is shown."""
+        return self.picks.cut(self._state.cut)
+
+    @property
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """The table's rows by boundary, as numbers (see `lliso.fit.table.COLUMNS`)."""
+        return dict(self._rows)
+
+    def layout(self) -> dict[str, Any]:
+        """Return panels, controls and keys of the app."""
+        return boundary_layout()
+
+    def images(self) -> dict[str, Picture]:
+        """Return the fraction map."""
+        return {"fraction": self._map_picture}
+
+    # what a person does ------------------------------------------------------------------------
+    def _do_cut_start(self, final: bool, x: float, y: float) -> State:
+        return self._with_cut(final, start=self._on_map(x, y))
+
+    def _do_cut_end(self, final: bool, x: float, y: float) -> State:
+        return self._with_cut(final, end=self._on_map(x, y))
+
+    def _do_cut_body(self, final: bool, dx: float, dy: float) -> State:
+        cut = self.cut
+        (x0, x1), (y0, y1) = map_extent(self.ds)
+        xs, ys = (cut.start[0], cut.end[0]), (cut.start[1], cut.end[1])
+        dx = min(max(dx, x0 - min(xs)), x1 - max(xs))
+        dy = min(max(dy, y0 - min(ys)), y1 - max(ys))
+        moved = cut.moved(dx, dy)
+        return self._with_cut(final, start=moved.start, end=moved.end)
+
+    def _do_cut_width(self, final: bool, width: float) -> State:
+        return self._with_cut(final, width=max(float(width), self._least_width()))
+
+    def _do_cut_numbers(
+        self,
+        final: bool,
+        x0: float | None = None,
+        y0: float | None = None,
+        x1: float | None = None,
+        y1: float | None = None,
+        width: float | None = None,
+    ) -> State:
+        (ax, ay), (bx, by) = self.cut.start, self.cut.end
+        start = (ax if x0 is None else x0, ay if y0 is None else y0)
+        end = (bx if x1 is None else x1, by if y1 is None else y1)
+        width = self.cut.width if width is None else width
+        return self._with_cut(final, start=start, end=end, width=width)
+
+    def _do_boundary_move(
+        self, final: bool, name: str, distance: float, snap: bool = True
+    ) -> State:
+        profile = self._profile(self.picks.cut(self.picks.boundary(name).cut))
+        picks = move_boundary(self.picks, name, distance, profile, snap=final and snap)
+        return replace(self._state, picks=picks, selected=name)
+
+    def _do_window_move(self, _final: bool, name: str, side: str, distance: float) -> State:
+        picks = move_window(self.picks, name, side, distance)
+        return replace(self._state, picks=picks, selected=name)
+
+    def _do_add_at_distance(self, _final: bool, distance: float) -> State:
+        picks, name, doubt = add_boundary(self.picks, self.cut, distance, self._profile(self.cut))
+        if doubt:
+            self._say(f"{doubt}; Ctrl+Z takes it back", "warning")
+        return replace(self._state, picks=picks, selected=name)
+
+    def _do_add_at_point(self, final: bool, x: float, y: float) -> State:
+        return self._do_add_at_distance(final, distance_of_click(self.cut, x, y))
+
+    def _do_remove(self, _final: bool, name: str | None = None) -> State:
+        name = self._chosen() if name is None else name
+        picks = self.picks.without_boundary(name)
+        self._say(f"boundary {name} removed; Ctrl+Z brings it back")
+        return replace(self._state, picks=picks, selected=None)
+
+    def _do_select(self, _final: bool, name: str | None) -> State:
+        cut = self._state.cut if name is None else self.picks.boundary(name).cut
+        return replace(self._state, cut=cut, selected=name)
+
+    def _do_choose_cut(self, _final: bool, name: str) -> State:
+        return replace(self._state, cut=self.picks.cut(name).name, selected=None)
+
+    def _do_new_cut(self, _final: bool) -> State:
+        cut = new_cut(self.picks, self.cut, self.ds)
+        self._say(f"{cut.name} is new: drag it to where you want it; Ctrl+Z takes it back")
+        return State(self.picks.with_cut(cut), cut.name)
+
+    def _do_remove_cut(self, _final: bool, name: str | None = None) -> State:
+        name = self._state.cut if name is None else name
+        picks, words = remove_cut(self.picks, name)
+        self._say(words)
+        if name != self._state.cut:
+            return replace(self._state, picks=picks)
+        before = max([c.name for c in self.picks.cuts].index(name) - 1, 0)
+        return State(picks, picks.cuts[before].name)
+
+    def _do_rename_cut(self, _final: bool, new: str, name: str | None = None) -> State:
+        name = self._state.cut if name is None else name
+        at = [c.name for c in self.picks.cuts].index(self.picks.cut(name).name)
+        picks = rename_cut(self.picks, name, new)
+        shown = picks.cuts[at].name if name == self._state.cut else self._state.cut
+        return replace(self._state, picks=picks, cut=shown)
+
+    def close(self) -> None:
+        """Let go of everything that was computed; the picks stay readable."""
+        self._profiles.clear()
+
+    # how it is done ----------------------------------------------------------------------------
+    def _with_cut(self, final: bool, **changes: Any) -> State:
+        cut = LineCut(**{**dict(self.cut), **changes})
+        picks, fallen = replace_cut(self.picks, cut, self._profile, final=final)
+        if fallen:
+            self._say(f"boundary {', '.join(fallen)} would fall off the cut", "warning")
+        return replace(self._state, picks=picks)
+
+    def _on_map(self, x: float, y: float) -> tuple[float, float]:
+        (x0, x1), (y0, y1) = map_extent(self.ds)
+        return min(max(float(x), x0), x1), min(max(float(y), y0), y1)
+
+    def _least_width(self) -> float:
+        return max(pixel_size(self.ds))
+
+    def _profile(self, cut: LineCut) -> xr.Dataset:
+        if cut not in self._profiles:
+            while len(self._profiles) >= _PROFILES_KEPT:
+                self._profiles.pop(next(iter(self._profiles)))
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", LlisoWarning)
+                profile = line_profile(self.ds, cut)
+            # Said each time the cut is shown, not only when it is computed.
+            profile.attrs["warning"] = " ".join(str(w.message) for w in caught)
+            self._profiles[cut] = profile
+        return self._profiles[cut]
+
+    def _chosen(self) -> str:
+        if self._state.selected is None:
+            raise ValueError("a boundary must be selected first; click it, or its row")
+        return self._state.selected
+
+    # what is kept and shown --------------------------------------------------------------------
+    def _kept(self, state: State) -> Picks:
+        return state.picks
+
+    def _settled(self, state: State) -> State:
+        return replace(state, picks=Picks.loads(state.picks.dumps()))
+
+    def _text(self, state: State) -> str:
+        return state.picks.dumps()
+
+    def _read(self, path: Path) -> State:
+        picks = Picks.load(path)
+        picks.check(self.ds)
+        if not picks.cuts:
+            picks = picks.with_cut(first_cut(self.ds))
+        return State(picks, picks.cuts[0].name)
+
+    def _csv(self) -> str:
+        return boundary_csv(self.picks, self._rows)
+
+    def code(self) -> str:
+        """Return the lines of lliso that give the table and the figure."""
+        return boundary_code(self.ds, self.path, self.constants, self.resolution, self.cut.name)
+
+    def _figure(self, width: float, height: float) -> Figure:  # noqa: ARG002 - set by the caller
+        from lliso.figures import figure_of_cut
+
+        return figure_of_cut(self.ds, self.picks, self.cut.name, resolution=self.resolution)
+
+    def _compute(self, state: State) -> None:
+        """Fit every boundary on every cut, as `lliso.fit_boundaries` does."""
+        picks = state.picks
+        profiles = {c.name: self._profile(c) for c in picks.cuts if picks.on_cut(c.name)}
+        self._mean_slope = mean_grain_slope(profiles, picks, self.resolution)
+        fits = fit_picks(self._image, profiles, picks, resolution=self.resolution)
+        self._fits = {fit.name: fit for fit in fits}
+        self._rows = {fit.name: boundary_row(fit, picks, self.constants) for fit in fits}
+
+    def _preview(self, state: State) -> Screen:
+        """Return the screen of a state that is not committed, with a quick fit of the cut shown."""
+        if state.picks == self.picks:
+            return self._framed(self._shown(state))
+        shown = state.picks.model_copy(update={"boundaries": state.picks.on_cut(state.cut)})
+        fits = fit_picks(
+            None,  # slices, not pixels: quick enough to follow the mouse
+            {state.cut: self._profile(state.picks.cut(state.cut))},
+            shown,
+            method="profile",
+            resolution=self.resolution,
+            mean_slope=self._mean_slope,
+            rounds=1,
+        )
+        rows = {n: row for n, row in self._rows.items() if n not in {f.name for f in fits}}
+        rows |= {fit.name: boundary_row(fit, shown, self.constants) for fit in fits}
+        return self._framed(self._on_screen(state, {fit.name: fit for fit in fits}, rows))
+
+    def _shown(self, state: State) -> Screen:
+        return self._on_screen(state, self._fits, self._rows)
+
+    def _on_screen(
+        self, state: State, fits: dict[str, BoundaryFit], rows: dict[str, dict[str, Any]]
+    ) -> Screen:
+        cut = state.picks.cut(state.cut)
+        failed = [fits[b.name] for b in state.picks.on_cut(cut.name) if not fits[b.name].success]
+        warning = failed[0].message if failed else self._profile(cut).attrs["warning"]
+        boundaries = boundaries_on_screen(state.picks, cut, fits, rows)
+        chosen = [b for b in boundaries if b["name"] == state.selected]
+        return {
+            "message": warning,
+            "level": "warning" if warning else "info",
+            "title": map_title(self.ds),
+            "selected": state.selected,
+            "cut": cut.model_dump(mode="json"),
+            "cuts": [c.name for c in state.picks.cuts],
+            "others": others_on_screen(state.picks, cut.name),
+            "beside": BESIDE,
+            "least_width": self._least_width(),
+            "profile": profile_on_screen(self._profile(cut)),
+            "boundaries": boundaries,
+            "controls": self._values(state, cut),
+            "can": {"remove_cut": len(state.picks.cuts) > 1},
+            "panels": {
+                "map": {"layers": [layer("fraction")]},
+                "profile": {"result": _result(chosen[0]) if chosen else ""},
+            },
+            **table(READABLE, table_rows(in_order(state.picks, rows), rows)),
+        }
+
+    def _values(self, state: State, cut: LineCut) -> dict[str, Any]:
+        names = [c.name for c in state.picks.cuts]
+        return {
+            "cuts": {"value": cut.name, "options": names, "hidden": len(names) < 2},
+            "name": cut.name,
+            "x0": cut.start[0],
+            "y0": cut.start[1],
+            "x1": cut.end[0],
+            "y1": cut.end[1],
+            "width": cut.width,
+        }
+
+
+def _result(boundary: dict[str, Any]) -> str:
+    limits = boundary["limits"]
+    known = any(c.isdigit() for c in limits)
+    return f"{boundary['name']}: {f'D_gb/δ {limits} cm/s' if known else limits}"
