@@ -47,13 +47,17 @@ _PUBLIC = {
     "PicksMismatch": "lliso.errors",
     "population_permeability": "lliso.fit.population",
     "quench_check": "lliso.fit.transport",
+    "read_cuts": "lliso.io",
+    "read_depth_profile": "lliso.io",
     "read_map": "lliso.io",
+    "read_profile": "lliso.io",
     "readable_table": "lliso.fit.words",
     "segment_grains": "lliso.maps.segment",
     "simulate_maps": "lliso.maps.synthetic",
     "Specimen": "lliso.maps.synthetic",
     "table_frame": "lliso.fit.table",
     "true_permeability": "lliso.maps.truth",
+    "write_cuts": "lliso.io",
     "write_map": "lliso.io",
 }
 

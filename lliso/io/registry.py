@@ -16,6 +16,7 @@ from lliso.io import (
     bif6,
     cameca_im,
     csv_matrix,
+    imzml,
     iontof_ascii,
     ita,
     netcdf,
@@ -31,6 +32,7 @@ from lliso.io._reader import (
     Options,
     Reader,
 )
+from lliso.io.other_files import describe_other, other_kind, refuse
 from lliso.schema import COUNTS, FRAME, LI6, LI7, SPECIES, X, Y, hash_of_bytes, pixel_size
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ READERS: list[Reader] = [
     bif6.READER,
     cameca_im.READER,
     ita.READER,
+    imzml.READER,
     tiff.READER,
     openmims.READER,
     iontof_ascii.READER,
@@ -216,6 +219,8 @@ def describe(path: str | os.PathLike[str], *, fov: FieldOfView | None = None) ->
         As `read_map`; a missing field of view is part of the answer, not an error.
     """
     path = _existing(path)
+    if kind := other_kind(_head(path), path):
+        return describe_other(kind, path)
     reader = _find(path)
     missing = []
     try:
@@ -276,13 +281,20 @@ def _named(name: str) -> Reader:
     raise ValueError(f"format must be one of {', '.join(r.name for r in READERS)}, got {name!r}")
 
 
+def _head(path: Path) -> bytes:
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if not head:
+        raise FormatError(path, 0, "the file is empty; copy or export it again")
+    return head
+
+
 def _find(path: Path) -> Reader:
-    head = b""
-    if path.is_file():
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-        if not head:
-            raise FormatError(path, 0, "the file is empty; copy or export it again")
+    head = _head(path)
+    if kind := other_kind(head, path):
+        raise refuse(kind, path)
     for reader in READERS:
         if reader.sniff(head, path):
             return reader
