@@ -212,7 +212,28 @@ def _cameca_agrees(data: bytes, ds: Any) -> bool:
     return any(data.endswith(planes.astype(form).tobytes()) for form in forms)
 
 
+def _imzml_seeds() -> list[bytes]:
+    tests = _of_the_tests("test_imzml_files")
+    with tempfile.TemporaryDirectory() as folder:
+        path = tests._write(Path(folder), tests.SPECTRA[1:])
+        _BINARY.append(path.with_suffix(".ibd").read_bytes())
+        return [path.read_bytes()]
+
+
+_BINARY: list[bytes] = []
+
+
+def _beside_numbers(data: bytes, path: Path) -> bool:
+    """Write `data` as the XML of numbers that are in order."""
+    path.write_bytes(data)
+    if not _BINARY:
+        _imzml_seeds()
+    path.with_suffix(".ibd").write_bytes(_BINARY[0])
+    return False
+
+
 TARGETS = {
+    "imzml": Target("map.imzML", _imzml_seeds, build=_beside_numbers, most=4096),
     "ita": Target("map.ita", _ita_seeds, most=8192),
     "cameca-im": Target("map.im", _cameca_seeds, _cameca_agrees, most=8192),
     "bif6": Target("map.bif6", _bif6_seeds, _bif6_agrees),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +14,34 @@ from lliso.schema import LI6, LI7
 
 #: m/z of the singly charged isotopes (AME2020, electron mass neglected: 0.0005)
 LITHIUM = {LI6: 6.0151, LI7: 7.0160}
+
+
+#: m/z from which counts of a spectrum are summed if nothing else is asked for; 6LiH at 7.023 cannot
+#: be told from 7Li at most mass resolutions
+LITHIUM_WINDOWS = {LI6: (5.915, 6.115), LI7: (6.916, 7.116)}
+
+
+def check_windows(windows: Mapping[str, tuple[float, float]]) -> None:
+    """Raise if windows that a person gave make no sense.
+
+    Raises
+    ------
+    ValueError
+        If there is none, one is not (lower, upper), or two overlap.
+    """
+    ordered = sorted((float(lo), float(hi), name) for name, (lo, hi) in windows.items())
+    for lo, hi, name in ordered:
+        if not 0 <= lo < hi < np.inf:
+            raise ValueError(
+                f"the window of {name} must be (lower, upper) m/z, got ({lo:g}, {hi:g})"
+            )
+    for (_, hi, one), (lo, _, other) in pairwise(ordered):
+        if lo < hi:
+            raise ValueError(
+                f"windows must not overlap, those of {one} and {other} do: {lo:g} < {hi:g} m/z"
+            )
+    if not ordered:
+        raise ValueError("windows must name at least one species, got none")
 
 
 def first_bad(mz: Any) -> int | None:

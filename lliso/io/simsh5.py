@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from lliso.errors import FormatError
 from lliso.io import _hdf5
+from lliso.io._mass_windows import LITHIUM_WINDOWS, check_windows
 from lliso.io._reader import (
     FovMissing,
     Options,
@@ -29,16 +29,13 @@ from lliso.io._reader import (
     read_line,
     whole_counts,
 )
-from lliso.schema import LI6, LI7, SPECIES, make_map
+from lliso.schema import SPECIES, make_map
 
 if TYPE_CHECKING:
     import xarray as xr
 
 EXTENSIONS = (".h5", ".hdf5")
 FORMAT = "tof-sims-sparse-hdf5"
-#: m/z from which counts are summed if nothing else is asked for; 6LiH at 7.023 cannot be told
-#: from 7Li at this mass resolution
-WINDOWS = {LI6: (5.915, 6.115), LI7: (6.916, 7.116)}
 #: what bitshuffle with zstd can do to zeros and ones
 _MOST_SHRUNK = 20_000
 _FIELDS = {
@@ -85,8 +82,8 @@ def read(path: Path, options: Options) -> xr.Dataset:
     ModuleNotFoundError
         If the package hdf5plugin is missing.
     """
-    windows = WINDOWS if options.windows is None else dict(options.windows)
-    _check_windows(windows)
+    windows = LITHIUM_WINDOWS if options.windows is None else dict(options.windows)
+    check_windows(windows)
     _need_plugin()
     import h5py
 
@@ -132,22 +129,6 @@ def _need_plugin() -> None:
             "reading SIMS-H5 needs the package hdf5plugin, got none; "
             f'"{sys.executable}" -m pip install hdf5plugin'
         ) from err
-
-
-def _check_windows(windows: Mapping[str, tuple[float, float]]) -> None:
-    ordered = sorted((float(lo), float(hi), name) for name, (lo, hi) in windows.items())
-    for lo, hi, name in ordered:
-        if not 0 <= lo < hi < np.inf:
-            raise ValueError(
-                f"the window of {name} must be (lower, upper) m/z, got ({lo:g}, {hi:g})"
-            )
-    for (_, hi, one), (lo, _, other) in pairwise(ordered):
-        if lo < hi:
-            raise ValueError(
-                f"windows must not overlap, those of {one} and {other} do: {lo:g} < {hi:g} m/z"
-            )
-    if not ordered:
-        raise ValueError("windows must name at least one species, got none")
 
 
 def _images(path: Path, file: Any, windows: Mapping[str, tuple[float, float]]) -> Any:
