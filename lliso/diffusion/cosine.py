@@ -120,13 +120,40 @@ def cosine_sum(
     >>> cosine_sum([0.0, 1.0], flat, 50.0, ends=(0.0, 1.0)).round(12).tolist()
     [0.5, 0.5]
     """
+    number = min(len(amplitudes), terms_needed(bar_length(ends), spread, blur))
+    basis = cosine_basis(x, ends=ends, number=number, box=box)
+    factors = damping(spread, ends=ends, number=number, box=box, blur=blur)
+    return np.asarray(basis @ (amplitudes[:number].T * factors).T)
+
+
+def cosine_basis(x: Any, *, ends: tuple[float, float], number: int, box: float = 0.0) -> FloatArray:
+    """Cosines of the series at positions, shape (n, number); for sums that are made many times.
+
+    Parameters
+    ----------
+    x : array_like, shape (n,)
+    ends : tuple of float
+        Both ends of the bar.
+    number : int
+        Terms.
+    box : float
+        Width of the box over which is averaged, by half of which a position may lie outside.
+
+    Returns
+    -------
+    numpy.ndarray
+
+    Raises
+    ------
+    ValueError
+        If a position lies outside the bar, or the ends are not in order.
+
+    Examples
+    --------
+    >>> cosine_basis([1.0], ends=(0.0, 1.0), number=3).tolist()
+    [[1.0, -1.0, 1.0]]
+    """
     length = bar_length(ends)
-    if not (np.isfinite(spread) and spread >= 0):
-        raise ValueError(
-            f"spread must be finite and not negative, got {spread:g}; time cannot run backwards"
-        )
-    if not (box >= 0 and blur >= 0):
-        raise ValueError(f"box and blur must not be negative, got {box:g} and {blur:g}")
     at = np.asarray(x, dtype=float)
     slack = 0.5 * box + 1e-9 * length
     if at.size and (at.min() < ends[0] - slack or at.max() > ends[1] + slack):
@@ -134,11 +161,52 @@ def cosine_sum(
             f"positions must lie in the bar from {ends[0]:g} to {ends[1]:g}, got {at.min():g} to "
             f"{at.max():g}; state the ends of the bar on the axis of the positions"
         )
-    number = min(len(amplitudes), terms_needed(length, spread, blur))
     q = np.arange(number, dtype=np.float64) * (np.pi / length)
-    damping = np.exp(-(q**2) * (spread + 0.5 * blur**2)) * np.sinc(q * (0.5 * box / np.pi))
-    damped = (amplitudes[:number].T * damping).T
-    return np.asarray(np.cos(np.multiply.outer(at - ends[0], q)) @ damped)
+    return np.asarray(np.cos(np.multiply.outer(at - ends[0], q)))
+
+
+def damping(
+    spread: float,
+    *,
+    ends: tuple[float, float],
+    number: int,
+    box: float = 0.0,
+    blur: float = 0.0,
+) -> FloatArray:
+    """Return the factor of each term: diffusion, the instrument's box and its Gaussian.
+
+    Parameters
+    ----------
+    spread, ends, box, blur
+        As in `cosine_sum`.
+    number : int
+        Terms.
+
+    Returns
+    -------
+    numpy.ndarray, shape (number,)
+
+    Raises
+    ------
+    ValueError
+        If spread, box or blur is negative.
+
+    Examples
+    --------
+    >>> damping(0.1, ends=(0.0, 1.0), number=2).round(4).tolist()
+    [1.0, 0.3727]
+    """
+    if not (np.isfinite(spread) and spread >= 0):
+        raise ValueError(
+            f"spread must be finite and not negative, got {spread:g}; time cannot run backwards"
+        )
+    if not (box >= 0 and blur >= 0):
+        raise ValueError(f"box and blur must not be negative, got {box:g} and {blur:g}")
+    q = np.arange(number, dtype=np.float64) * (np.pi / bar_length(ends))
+    out = np.exp(-(q**2) * (spread + 0.5 * blur**2))
+    if box > 0:
+        out *= np.sinc(q * (0.5 * box / np.pi))
+    return np.asarray(out)
 
 
 def line_amplitudes(positions: Any, *, ends: tuple[float, float], number: int) -> FloatArray:

@@ -19,7 +19,7 @@ from lliso.fit.sample import EACH, finish
 from lliso.fit.sample_curve import Anneal, Law, SampleCurve
 from lliso.units import DIFFUSION, LENGTH, parse_quantity
 
-_GRID = 33
+_GRID = 17
 
 
 def fit_anneal(
@@ -124,8 +124,9 @@ def _best_start(
     first = slots[0]
     if not first.free or np.isfinite(first.std):
         return tuple(slots)
-    low = first.low + np.log(1e2)
-    trials = [replace(first, start=float(v)) for v in np.linspace(low, first.high, _GRID)]
+    low = first.low + np.log(1e3)
+    high = first.high - np.log(1e3)
+    trials = [replace(first, start=float(v)) for v in np.linspace(low, high, _GRID)]
     cost = [np.sum((curve((t, *slots[1:])) - fraction) ** 2) for t in trials]
     return (trials[int(np.argmin(cost))], *slots[1:])
 
@@ -166,7 +167,7 @@ def _from_fit(
         index["offset 0"] = 6
     known = [i for i, s in enumerate(begun) if s.free]
     prior = (value[known], covariance[np.ix_(known, known)]) if known else None
-    make = (data, [1], float(times.pop()), [stage], Law([5]), view, index)
+    make: Any = (data, [1], float(times.pop()), [stage], Law([5]), view, index, {})
 
     def trial(chosen: tuple[Slot, ...]) -> FloatArray:
         row = Layout((*begun, *chosen))
@@ -192,11 +193,13 @@ def _inner(
 ) -> tuple[FloatArray, FloatArray]:
     """Values and covariance of a fitted start, in the numbers that a fit moves."""
     slots = [_blank(n, view) for n in names]
-    reported = start["value"].sel(param=list(names)).values
+    have = [str(p) for p in start["param"].values]
+    at = [have.index(n) for n in names]
+    reported = start["value"].values[at]
     value = np.array([s.inner(float(v)) for s, v in zip(slots, reported, strict=True)])
     scale = np.array([s.derivative(v) for s, v in zip(slots, value, strict=True)])
     scale[~np.isfinite(scale)] = 1.0
-    covariance = start["covariance"].sel(param=list(names), with_param=list(names)).values
+    covariance = start["covariance"].values[np.ix_(at, at)]
     return value, covariance / np.outer(scale, scale)
 
 

@@ -127,12 +127,14 @@ def _with_spread(
     for _ in range(_ROUNDS):
         score, information = state.restricted()
         if information <= 0:  # every point is at one of the two ends: no room for a spread
-            state, settled = descend(model, free, fraction, noise, state.value, 0.0, _ROUNDS)
+            state, settled = descend(model, free, fraction, noise, state.value, 0.0, _ROUNDS, state)
             return state, 0.0, 0.0, settled
         updated = max(0.0, spread2 + score / information)
-        if abs(updated - spread2) <= 1e-4 * information**-0.5:
-            state, settled = descend(model, free, fraction, noise, state.value, updated, _ROUNDS)
+        if abs(updated - spread2) <= 1e-3 * information**-0.5:
+            state, settled = descend(
+                model, free, fraction, noise, state.value, updated, _ROUNDS, state
+            )
             return state, updated, information, settled
         spread2 = updated
-        state, _ = descend(model, free, fraction, noise, state.value, spread2, 2)
+        state, _ = descend(model, free, fraction, noise, state.value, spread2, 1, state)
     return state, spread2, information, False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lliso.fit.curve import CurveFit, fit_curve
 from lliso.fit.exchange_curve import (
+    ExchangeCurve,
     Instrument,
     exchange_curve,
     parse_spread,
@@ -17,8 +19,9 @@ from lliso.fit.exchange_curve import (
     source_fraction,
 )
 from lliso.fit.parameters import FREE, Choice, Layout
-from lliso.fit.profile_table import check_level, fit_flags, profile_table
+from lliso.fit.profile_table import FATAL, check_level, fit_flags, profile_table
 from lliso.fit.profiles import Profile, read_profiles
+from lliso.fit.scoring import Noise
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -118,6 +121,8 @@ def fit_exchange(
     noise = profile_noise(data, curve.envelope, parse_spread(local_spread))
     fit = fit_curve(curve, layout.free(), np.concatenate([p.fraction for p in data]), noise)
     flags = [*level_flags(fit, layout, data), *gradient_flags(data)]
+    if not isinstance(x0, tuple | list) and x0 != FREE and not set(flags) & set(FATAL):
+        flags += _level_off(curve, layout, fit, data, noise)
     return profile_table(
         fit,
         layout,
@@ -133,6 +138,30 @@ def fit_exchange(
             "immersed": immersed,
         },
     )
+
+
+def _level_off(
+    curve: ExchangeCurve, layout: Layout, fit: CurveFit, data: Sequence[Profile], noise: Noise
+) -> list[str]:
+    """Flag a level that was held at another place than the data put it."""
+    start = layout.full(fit.value)
+    slots = [
+        replace(s, start=float(v), free=s.free or s.name.startswith("x0"))
+        for s, v in zip(layout.slots, start, strict=True)
+    ]
+    freed = replace(curve, layout=Layout(tuple(slots)))
+    fraction = np.concatenate([p.fraction for p in data])
+    again = fit_curve(freed, freed.layout.free(), fraction, replace(noise, envelope=freed.envelope))
+    if again.singular or not again.converged:
+        return []
+    names = [s.name for s in slots if s.free]
+    for i, name in enumerate(names):
+        if name.startswith("x0"):
+            held = start[layout.index(name)]
+            error = again.covariance[i, i] ** 0.5
+            if abs(again.value[i] - held) > 3.0 * error:
+                return ["level_off"]
+    return []
 
 
 def level_flags(fit: CurveFit, layout: Layout, profiles: Sequence[Profile]) -> list[str]:

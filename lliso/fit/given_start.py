@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,21 +11,21 @@ import xarray as xr
 from scipy.fft import dct
 
 from lliso._types import FloatArray
-from lliso.diffusion.cosine import bar_length, cosine_sum, line_amplitudes, terms_needed
+from lliso.diffusion.cosine import bar_length, cosine_basis, damping, line_amplitudes, terms_needed
+from lliso.fit.conservation import DRIFT, change_columns, li6_change
 from lliso.fit.curve import CurveFit, fit_curve
 from lliso.fit.exchange import gradient_flags
 from lliso.fit.exchange_curve import Instrument, mixing_envelope, profile_noise
 from lliso.fit.parameters import Layout, Slot
 from lliso.fit.profile_table import fit_flags, profile_table
 from lliso.fit.profiles import Profile, read_profiles
-from lliso.fit.sample import DRIFT, li6_change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Start = xr.Dataset | Callable[[FloatArray], FloatArray] | tuple[Any, Any]
 _CELLS = 4096  # in which a start given as a function is sampled
-_GRID = 33
+_GRID = 17
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +158,7 @@ class GivenCurve:
     start: GivenStart
     duration: float
     view: Instrument
+    memory: dict[float, FloatArray] = field(default_factory=dict)  # cosines, by offset
 
     def __call__(self, theta: FloatArray) -> FloatArray:
         """Fraction at all points."""
@@ -180,7 +181,15 @@ class GivenCurve:
         offset = float(full[1]) if full.size > 1 else 0.0
         at = np.clip(self.profile.position - offset, view.ends[0] + half, view.ends[1] - half)
         spread = float(np.exp(full[0])) * self.duration
-        return cosine_sum(at, amplitudes, spread, ends=view.ends, box=view.box, blur=view.blur)
+        number = min(len(amplitudes), terms_needed(bar_length(view.ends), spread, view.blur))
+        if offset not in self.memory:
+            self.memory.clear()
+        kept = self.memory.get(offset)
+        if kept is None or kept.shape[1] < number:
+            kept = cosine_basis(at, ends=view.ends, number=max(64, number), box=view.box)
+            self.memory[offset] = kept
+        factors = damping(spread, ends=view.ends, number=number, box=view.box, blur=view.blur)
+        return np.asarray(kept[:, :number] @ (amplitudes[:number].T * factors).T)
 
 
 def fit_given_start(
@@ -213,12 +222,15 @@ def fit_given_start(
     # a measured start has been averaged over the box already
     seen = replace(view, box=0.0, blur=0.0) if start.measured is not None else view
 
+    memory: dict[float, FloatArray] = {}
+
     def curve_of(chosen: Sequence[Slot]) -> GivenCurve:
-        return GivenCurve(Layout(tuple(chosen)), profile, start, duration, seen)
+        return GivenCurve(Layout(tuple(chosen)), profile, start, duration, seen, memory)
 
     chosen = list(slots)
     if chosen[0].free and np.isinf(chosen[0].std):
-        tries = np.linspace(chosen[0].low, chosen[0].high, _GRID)
+        low, high = chosen[0].low + np.log(1e3), chosen[0].high - np.log(1e3)
+        tries = np.linspace(low, high, _GRID)
         trials = [[replace(chosen[0], start=float(v)), *chosen[1:]] for v in tries]
         curves = [curve_of(t) for t in trials]
         cost = [np.sum((c(c.layout.free().start) - profile.fraction) ** 2) for c in curves]
@@ -241,12 +253,13 @@ def given_table(
     flags = [*fit_flags(fit, curve.layout, data), *gradient_flags(data)]
     if np.any(np.abs(change) > DRIFT * error):
         flags.append("li6_drift")
-    table = profile_table(
+    return profile_table(
         fit,
         curve.layout,
         data,
         flags=sorted(set(flags)),
         level=level,
+        variables=change_columns(change, error),
         attrs={
             "model": "anneal",
             "box_um": curve.view.box,
@@ -255,7 +268,3 @@ def given_table(
             **attrs,
         },
     )
-    one = {"units": "1"}
-    table["li6_change"] = ("profile", change, {**one, "long_name": "change of the excess of 6Li"})
-    table["li6_change_stderr"] = ("profile", error, one)
-    return table

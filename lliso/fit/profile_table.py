@@ -21,6 +21,8 @@ FLAGS = {
     "at_bound": "a parameter ended at the limit of what it may be: no value",
     "boundary_not_seen": "D_eff is not below D_bulk beyond its error: P has a lower limit only",
     "d_falls_with_temperature": "D falls with temperature; are the temperatures in K?",
+    "large_spread": "the local spread is above 0.05, more than grains make: wrong shape or level",
+    "level_off": "x0 was held, but the data put it elsewhere by more than 3 standard errors",
     "level_outside_data": "the liquid level lies outside the measured positions",
     "li6_drift": "the amount of 6Li changes between stages by more than 3 standard errors",
     "local_spread": "places at one distance differ by more than counting; the errors include it",
@@ -35,6 +37,7 @@ FLAGS = {
 FATAL = ("no_gradient", "not_converged", "singular_covariance")
 #: residuals whose neighbours correlate beyond this many standard errors show another shape
 _CORRELATED = 3.5
+_LARGE_SPREAD = 0.05
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ def fit_flags(fit: CurveFit, layout: Layout, profiles: Sequence[Profile]) -> lis
         flags.append("not_converged")
     if fit.spread > 0 and fit.spread > 2.0 * fit.spread_std:
         flags.append("local_spread")
+    if fit.spread > _LARGE_SPREAD:
+        flags.append("large_spread")
     p = _p_value(fit)
     if p < 1e-3 and fit.spread == 0:
         flags.append("poor_fit")
@@ -129,6 +134,7 @@ def profile_table(
     flags: Sequence[str],
     level: float,
     derived: Sequence[Derived] = (),
+    variables: Mapping[str, Any] | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
     """Tabulate a fit.
@@ -146,6 +152,8 @@ def profile_table(
         Confidence level of the limits.
     derived : sequence of Derived
         Quantities to add to the parameters.
+    variables : mapping, optional
+        Variables to add.
     attrs : mapping, optional
         Attributes to add.
 
@@ -181,6 +189,7 @@ def profile_table(
             **_statistics(fit, success=not (fatal or held), flags=flags),
             **_per_profile(fit, profiles),
             **_per_point(fit, profiles),
+            **(variables or {}),
         },
         coords={
             "param": names,

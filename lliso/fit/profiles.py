@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,11 +100,11 @@ def _read(ds: xr.Dataset, number: str) -> Profile:
         raise TypeError(f"a profile must be an xarray.Dataset, got {type(ds).__name__}")
     name = str(ds.attrs.get("stage") or ds.attrs.get("name") or f"profile {number}")
     if COUNTS in ds:
-        light, heavy = (species_counts(ds, species) for species in (LI6, LI7))
-        dims, total = light.dims, light.values + heavy.values
-        check_counts(np.stack([light.values, heavy.values]))
+        dim, light, heavy = _two_species(ds)
+        dims: tuple[Hashable, ...] = (dim,)
+        total = light + heavy
         with np.errstate(invalid="ignore"):
-            values = light.values / total
+            values = light / total
         given = np.full(total.shape, np.nan)
         if "variance" in ds:
             total = _effective_total(ds, values, total)
@@ -119,7 +119,7 @@ def _read(ds: xr.Dataset, number: str) -> Profile:
             f"the variables: {have}"
         )
     if len(dims) != 1:
-        raise ValueError(f"a profile must have one dimension, got {dims}")
+        raise ValueError(f"a profile must have one dimension, got {dims}; average over the others")
     position = _positions(ds, str(dims[0]), name)
     keep = total > 0 if COUNTS in ds else np.isfinite(values)
     _check_values(values[keep], given[keep], name)
@@ -132,6 +132,26 @@ def _read(ds: xr.Dataset, number: str) -> Profile:
         {str(k): v for k, v in ds.attrs.items()},
         int(np.count_nonzero(~keep)),
     )
+
+
+def _two_species(ds: xr.Dataset) -> tuple[str, FloatArray, FloatArray]:
+    """Return the dimension, and the counts of both isotopes."""
+    have = [str(s) for s in ds[SPECIES].values] if SPECIES in ds.coords else []
+    for wanted in (LI6, LI7):
+        if wanted not in have:
+            species_counts(ds, wanted)  # raises, and says what is there
+    counts = ds[COUNTS]
+    if counts.ndim != 2 or SPECIES not in counts.dims:
+        raise ValueError(
+            f"counts of a profile must have the dimensions species and position, got {counts.dims}"
+        )
+    values = np.asarray(counts.values)
+    check_counts(values)
+    axis = counts.dims.index(SPECIES)
+    light, heavy = (
+        np.take(values, have.index(s), axis=axis).astype(np.float64) for s in (LI6, LI7)
+    )
+    return str(counts.dims[1 - axis]), light, heavy
 
 
 def _effective_total(ds: xr.Dataset, fraction: FloatArray, total: FloatArray) -> FloatArray:

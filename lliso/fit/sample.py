@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lliso._types import FloatArray
+from lliso.fit.conservation import DRIFT, change_columns, li6_change
 from lliso.fit.curve import CurveFit, fit_curve
 from lliso.fit.exchange import gradient_flags, level_flags
 from lliso.fit.exchange_curve import (
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 EACH, SHARED, ARRHENIUS = "each", "shared", "arrhenius"
-DRIFT = 3.0  # standard errors
 
 
 def fit_sample(
@@ -250,7 +249,7 @@ class _Plan:
                 continue
             stage = [s for s, i in zip(self.stages, curve.law.d_index, strict=True) if i == index]
             time = sum(s.duration for s in stage)
-            grid = np.linspace(np.log(1e-7 * length**2 / time), np.log(length**2 / time), 29)
+            grid = np.linspace(np.log(1e-6 * length**2 / time), np.log(length**2 / time), 15)
             cost = []
             for value in grid:
                 slots[index] = replace(slots[index], start=float(value))
@@ -315,13 +314,14 @@ def finish(
     if np.any(np.abs(change) > DRIFT * error):
         flags.append("li6_drift")
     flags += _temperature_flags(fit, curve)
-    table = profile_table(
+    return profile_table(
         fit,
         curve.layout,
         data,
         flags=sorted(set(flags)),
         level=level,
         derived=derived(fit, curve),
+        variables=change_columns(change, error),
         attrs={
             "model": "sample",
             "time_s": [curve.time],
@@ -333,52 +333,6 @@ def finish(
             **attrs,
         },
     )
-    one = {"units": "1"}
-    table["li6_change"] = ("profile", change, {**one, "long_name": "change of the excess of 6Li"})
-    table["li6_change_stderr"] = ("profile", error, one)
-    return table
-
-
-def li6_change(
-    fit: CurveFit, excess: FloatArray, profiles: Sequence[Profile], number: Sequence[int]
-) -> tuple[FloatArray, FloatArray]:
-    """Relative change of the excess of ⁶Li that each later stage would like, and its error.
-
-    A factor on C − C₀ of one stage is added to the fit at its end (one step of scoring), with all
-    other parameters free to follow: 0 within its error if lithium is conserved.
-
-    Parameters
-    ----------
-    fit : CurveFit
-    excess : numpy.ndarray, shape (n,)
-        C − C₀ of the fitted curve.
-    profiles : sequence of Profile
-    number : sequence of int
-        Stage of each profile, 0 the exchange.
-
-    Returns
-    -------
-    change, stderr : numpy.ndarray, shape (profile,)
-        NaN for the exchange, and where the other parameters can take up any change.
-    """
-    covariance = np.nan_to_num(fit.covariance)
-    state = fit.state
-    change, error = np.full(len(profiles), np.nan), np.full(len(profiles), np.nan)
-    first = 0
-    for i, profile in enumerate(profiles):
-        column = np.zeros_like(excess)
-        column[first : first + profile.position.size] = 1.0
-        first += profile.position.size
-        if number[i] == 0 or fit.singular:
-            continue
-        white = state.whiten(column * excess)
-        along = state.white_jacobian.T @ white
-        own = white @ white
-        left = float(own - along @ covariance @ along)
-        if left > 1e-9 * own:
-            change[i] = float(white @ state.white_residual) / left
-            error[i] = left**-0.5
-    return change, error
 
 
 def _temperature_flags(fit: CurveFit, curve: SampleCurve) -> list[str]:

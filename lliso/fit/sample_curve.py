@@ -10,7 +10,14 @@ import numpy as np
 
 from lliso._types import FloatArray
 from lliso.diffusion.anneal import diffusion_integral
-from lliso.diffusion.long_range import exchange_share, storage_share
+from lliso.diffusion.cosine import (
+    bar_length,
+    cosine_basis,
+    damping,
+    exchange_amplitudes,
+    terms_needed,
+)
+from lliso.diffusion.long_range import exchange_share
 from lliso.fit.exchange_curve import Instrument, mixing_envelope
 from lliso.fit.parameters import Layout
 from lliso.fit.profiles import Profile
@@ -185,24 +192,47 @@ class SampleCurve:
 
     def _share(self, key: tuple[float, ...], position: FloatArray) -> FloatArray:
         if key not in self.memory:
-            if len(self.memory) > 400:
+            if len(self.memory) > 1000:
                 self.memory.clear()
-            _, log_d, x0, resistance, spread, offset = key
-            k = 1.0 / resistance if resistance > 0 else np.inf
-            view: dict[str, Any] = {
-                "ends": self.view.ends,
-                "box": self.view.box,
-                "blur": self.view.blur,
-            }
-            d = float(np.exp(log_d))
-            half = 0.5 * self.view.box
-            at = position - offset
-            at = np.clip(at, self.view.ends[0] + half, self.view.ends[1] - half)
+            profile, log_d, x0, resistance, spread, offset = key
+            view, half = self.view, 0.5 * self.view.box
+            at = np.clip(position - offset, view.ends[0] + half, view.ends[1] - half)
             if spread == 0.0:
-                self.memory[key] = exchange_share(at, d, x0, k, time=self.time, **view)
+                k = 1.0 / resistance if resistance > 0 else np.inf
+                self.memory[key] = exchange_share(
+                    at, float(np.exp(log_d)), x0, k, time=self.time, ends=view.ends,
+                    box=view.box, blur=view.blur,
+                )  # fmt: skip
             else:
-                self.memory[key] = storage_share(at, spread, d, x0, k, time=self.time, **view)
+                number = terms_needed(bar_length(view.ends), spread, view.blur)
+                terms = self._amplitudes((log_d, x0, resistance), number) * damping(
+                    spread, ends=view.ends, number=number, box=view.box, blur=view.blur
+                )
+                self.memory[key] = self._basis((profile, offset), at, number) @ terms
         return self.memory[key]
+
+    def _amplitudes(self, key: tuple[float, float, float], number: int) -> FloatArray:
+        """Amplitudes of the start; more than are wanted are kept for the next stage."""
+        kept = self.memory.get(key)
+        if kept is None or kept.size < number:
+            log_d, x0, resistance = key
+            kept = exchange_amplitudes(
+                self.time,
+                float(np.exp(log_d)),
+                ends=self.view.ends,
+                number=max(number, 64),
+                exchange=1.0 / resistance if resistance > 0 else np.inf,
+                origin=x0,
+            )
+            self.memory[key] = kept
+        return kept[:number]
+
+    def _basis(self, key: tuple[float, float], at: FloatArray, number: int) -> FloatArray:
+        kept = self.memory.get(key)
+        if kept is None or kept.shape[1] < number:
+            kept = cosine_basis(at, ends=self.view.ends, number=max(number, 64), box=self.view.box)
+            self.memory[key] = kept
+        return kept[:, :number]
 
     def envelope(self, theta: FloatArray, curve: FloatArray) -> FloatArray:
         """Shape of the local spread."""

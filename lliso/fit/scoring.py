@@ -156,6 +156,7 @@ def state_at(
     noise: Noise,
     value: FloatArray,
     spread2: float,
+    known: State | None = None,
 ) -> State:
     """Evaluate the curve, its derivatives and the weights.
 
@@ -167,12 +168,14 @@ def state_at(
         Parameters.
     spread2 : float
         Variance of the local spread where the envelope is 1.
+    known : State, optional
+        A state at the same parameters, whose curve and derivatives are taken over.
 
     Returns
     -------
     State
     """
-    curve = model(value)
+    curve = model(value) if known is None else known.curve
     counting = noise.counting(curve)
     envelope = noise.envelope(value, curve)
     variance = counting + spread2 * envelope
@@ -181,7 +184,7 @@ def state_at(
         shared = noise.shared(value)
         factor = np.asarray(np.linalg.cholesky(shared + np.diag(variance)), dtype=np.float64)
         variance = variance + np.diag(shared)
-    jacobian = numeric_jacobian(model, value, free)
+    jacobian = numeric_jacobian(model, value, free) if known is None else known.jacobian
     residual = fraction - curve
     empty = np.zeros((0, 0))
     part = State(
@@ -206,6 +209,7 @@ def descend(
     value: FloatArray,
     spread2: float,
     rounds: int,
+    known: State | None = None,
 ) -> tuple[State, bool]:
     """Damped Gauss–Newton steps within the bounds, weights renewed at every step.
 
@@ -215,6 +219,8 @@ def descend(
         As in `state_at`.
     rounds : int
         Steps at the most.
+    known : State, optional
+        As in `state_at`.
 
     Returns
     -------
@@ -224,7 +230,7 @@ def descend(
         The last step was below 1e-5 standard errors.
     """
     damping = 0.0
-    state = state_at(model, free, fraction, noise, value, spread2)
+    state = state_at(model, free, fraction, noise, value, spread2, known)
     for _ in range(rounds):
         moving = ~state.active
         if not moving.any():
