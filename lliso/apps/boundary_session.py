@@ -36,11 +36,14 @@ from lliso.apps.session import Screen, Session
 from lliso.apps.state import State, opened
 from lliso.errors import LlisoWarning
 from lliso.fit.boundaries import fit_picks, mean_grain_slope
+from lliso.fit.boundary import failed_fit, quick_fit
 from lliso.fit.patch import PatchImage
 from lliso.fit.table import Constants, boundary_row
+from lliso.fit.window import window_of
 from lliso.fit.words import READABLE
 from lliso.maps.cuts import LineCut, line_profile, map_extent
 from lliso.maps.fraction import sum_frames
+from lliso.maps.live_cuts import CutSums, LiveCuts
 from lliso.maps.picks import Picks
 from lliso.schema import LI6, LI7, check_map, pixel_size
 from lliso.units import LENGTH, parse_quantity
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lliso.fit.boundary import BoundaryFit
+    from lliso.maps.picks import BoundaryPick
 
 _PROFILES_KEPT = 64
 
@@ -109,6 +113,7 @@ class BoundarySession(Session[State]):
         self._rows: dict[str, dict[str, Any]] = {}
         self._mean_slope = float("inf")
         self._fits: dict[str, BoundaryFit] = {}
+        self._live = LiveCuts(self.ds)
         self._map_picture = image_on_screen(self.ds)
         super().__init__(State(start, name), path)
 
@@ -302,29 +307,38 @@ class BoundarySession(Session[State]):
         """Return the screen of a state that is not committed, with a quick fit of the cut shown."""
         if state.picks == self.picks:
             return self._framed(self._shown(state))
-        shown = state.picks.model_copy(update={"boundaries": state.picks.on_cut(state.cut)})
-        fits = fit_picks(
-            None,  # slices, not pixels: quick enough to follow the mouse
-            {state.cut: self._profile(state.picks.cut(state.cut))},
-            shown,
-            method="profile",
-            resolution=self.resolution,
-            mean_slope=self._mean_slope,
-            rounds=1,
-        )
-        rows = {n: row for n, row in self._rows.items() if n not in {f.name for f in fits}}
-        rows |= {fit.name: boundary_row(fit, shown, self.constants) for fit in fits}
-        return self._framed(self._on_screen(state, {fit.name: fit for fit in fits}, rows))
+        cut = state.picks.cut(state.cut)
+        sums = self._live.sums(cut)
+        fits = {b.name: self._quick(sums, b) for b in state.picks.on_cut(cut.name)}
+        rows = {n: row for n, row in self._rows.items() if n not in fits}
+        rows |= {n: boundary_row(fit, state.picks, self.constants) for n, fit in fits.items()}
+        return self._framed(self._on_screen(state, sums, fits, rows))
+
+    def _quick(self, sums: CutSums, pick: BoundaryPick) -> BoundaryFit:
+        """Fit on slices, not pixels, and linearly: quick enough to follow the mouse."""
+        try:
+            counts = sums.distance, sums.light, sums.total, sums.step, sums.width
+            return quick_fit(window_of(*counts, pick, self.resolution), pick, self._mean_slope)
+        except ValueError as err:
+            return failed_fit(pick, str(err))
 
     def _shown(self, state: State) -> Screen:
-        return self._on_screen(state, self._fits, self._rows)
+        cut = state.picks.cut(state.cut)
+        screen = self._on_screen(state, self._live.sums(cut), self._fits, self._rows)
+        if not screen["message"] and (warning := self._profile(cut).attrs["warning"]):
+            screen |= {"message": warning, "level": "warning"}
+        return screen
 
     def _on_screen(
-        self, state: State, fits: dict[str, BoundaryFit], rows: dict[str, dict[str, Any]]
+        self,
+        state: State,
+        sums: CutSums,
+        fits: dict[str, BoundaryFit],
+        rows: dict[str, dict[str, Any]],
     ) -> Screen:
         cut = state.picks.cut(state.cut)
         failed = [fits[b.name] for b in state.picks.on_cut(cut.name) if not fits[b.name].success]
-        warning = failed[0].message if failed else self._profile(cut).attrs["warning"]
+        warning = failed[0].message if failed else ""
         boundaries = boundaries_on_screen(state.picks, cut, fits, rows)
         chosen = [b for b in boundaries if b["name"] == state.selected]
         return {
@@ -337,7 +351,7 @@ class BoundarySession(Session[State]):
             "others": others_on_screen(state.picks, cut.name),
             "beside": BESIDE,
             "least_width": self._least_width(),
-            "profile": profile_on_screen(self._profile(cut)),
+            "profile": profile_on_screen(sums),
             "boundaries": boundaries,
             "controls": self._values(state, cut),
             "can": {"remove_cut": len(state.picks.cuts) > 1},

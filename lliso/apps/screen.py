@@ -9,14 +9,14 @@ import numpy as np
 from lliso._types import FloatArray
 from lliso.apps.parts import Picture
 from lliso.fit.words import readable_row
-from lliso.maps.cuts import DISTANCE, LineCut, map_extent
+from lliso.maps.cuts import LineCut, map_extent
 from lliso.maps.fraction import isotope_fraction
-from lliso.schema import LI6, LI7
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from lliso.fit.boundary import BoundaryFit
+    from lliso.maps.live_cuts import CutSums
     from lliso.maps.picks import BoundaryPick, Picks
 
 
@@ -70,20 +70,12 @@ def map_title(ds: xr.Dataset) -> str:
     return " · ".join([*parts, "simulated"] if ds.attrs.get("simulated") else parts)
 
 
-def profile_on_screen(profile: xr.Dataset) -> dict[str, FloatArray]:
+def profile_on_screen(sums: CutSums) -> dict[str, FloatArray]:
     """Return the profile with its error band."""
-    # Plain arrays: this runs at every motion of the mouse.
-    counts = profile["counts"].values
-    species = list(profile["species"].values)
-    light = counts[species.index(LI6)].astype(float)
-    total = light + counts[species.index(LI7)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        fraction = light / total
-        std = np.sqrt(fraction * (1 - fraction) / total)
     return {
-        "distance": _numbers(profile[DISTANCE].values),
-        "fraction": _numbers(fraction),
-        "std": _numbers(std),
+        "distance": _numbers(sums.distance),
+        "fraction": _numbers(sums.fraction),
+        "std": _numbers(sums.fraction_std),
     }
 
 

@@ -119,10 +119,11 @@ class CanvasView(anywidget.AnyWidget):
         self.failures: list[str] = []
         self._dispatch = Dispatcher()
         self._versions: dict[str, int] = {}
+        self._committed = session.screen()
         super().__init__(
             _layout=session.layout(),
             _images=self._new_images() or {},
-            _screen=packed(session.screen()),
+            _screen=packed(self._committed),
         )
         session.progress = self._progress
         self.on_msg(self._received)
@@ -169,7 +170,9 @@ class CanvasView(anywidget.AnyWidget):
             self.send(answer)
         else:
             buffers: list[memoryview] = []
-            answer["screen"] = packed(screen, buffers)
+            # What is as in the committed screen stays there: the browser lays this one over it.
+            changed = {k: v for k, v in screen.items() if not _same(v, self._committed.get(k))}
+            answer["screen"] = packed(changed, buffers)
             self.send(answer, buffers)
 
     def _reply(self, content: dict[str, Any]) -> None:
@@ -196,6 +199,7 @@ class CanvasView(anywidget.AnyWidget):
         with self.hold_sync():
             if images is not None:
                 self._images = images
+            self._committed = screen
             self._screen = packed(screen)
 
     def _new_images(self) -> dict[str, Any] | None:
@@ -254,3 +258,10 @@ def close_view(key: str) -> None:
     view = _open_views.pop(key, None)
     if view is not None:
         view.close()
+
+
+def _same(new: Any, old: Any) -> bool:
+    try:
+        return bool(new == old)
+    except ValueError:  # arrays in it
+        return False

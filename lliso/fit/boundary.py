@@ -173,6 +173,11 @@ def fit_boundary(
     return replace(fit, flags=(*fit.flags, *_position_flags(profile, fit, rounds)))
 
 
+def quick_fit(window: Window, pick: BoundaryPick, mean_slope: float) -> BoundaryFit:
+    """Fit one boundary on its window in one weighted solve, to follow a hand."""
+    return _linear(window, pick, _prior_std(window, mean_slope), 1)
+
+
 def failed_fit(pick: BoundaryPick, message: str) -> BoundaryFit:
     """Return the row of a boundary that could not be fitted: NaN, a flag and the reason."""
     names = ("level", "step", "slope", "curvature_before", "curvature_after")

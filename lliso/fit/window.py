@@ -112,13 +112,28 @@ def cut_window(
     ValueError
         If fewer than `FEWEST_SLICES` slices with counts are left on a side.
     """
+    light, total = effective_counts(profile)
+    step, width = float(profile.attrs["slice_length"]), float(profile.attrs["cut_width"])
     x = profile[DISTANCE].values
-    step = float(profile.attrs["slice_length"])
-    guard = guard_length(step, resolution, float(profile.attrs["cut_width"]), pick.tilt)
+    return window_of(x, light, total, step, width, pick, resolution, inner_guard=inner_guard)
+
+
+def window_of(
+    x: FloatArray,
+    light: FloatArray,
+    total: FloatArray,
+    step: float,
+    width: float,
+    pick: BoundaryPick,
+    resolution: float,
+    *,
+    inner_guard: bool = True,
+) -> Window:
+    """Do what `cut_window` does, on arrays: distances, counts, length and width of the slices."""
+    guard = guard_length(step, resolution, width, pick.tilt)
     low, high = pick.window
     low = max(low + guard, x[0]) if low > x[0] else x[0]
     high = min(high - guard, x[-1]) if high < x[-1] else x[-1]
-    light, total = effective_counts(profile)
     nu = x - pick.position
     eps = 1e-6 * step
     use = (x >= low - eps) & (x <= high + eps) & (total > 0)

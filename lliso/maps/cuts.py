@@ -148,25 +148,13 @@ def line_profile(ds: xr.Dataset, cut: LineCut, slice_length: float | None = None
     check_map(ds)
     ds = sum_frames(ds)
     pitch = pixel_size(ds)
-    ux, uy = cut.direction
-    if cut.width * math.hypot(uy / pitch[0], ux / pitch[1]) < 1 - 1e-9:
-        raise ValueError(
-            f"cut '{cut.name}' must be at least one pixel wide, got a width of {cut.width:g} um "
-            f"on pixels of {pitch[0]:.3g} x {pitch[1]:.3g} um"
-        )
-    step = _pitch_along(cut, pitch) if slice_length is None else float(slice_length)
-    if not 0 < step <= cut.length:
-        raise ValueError(
-            f"the slice length must be positive and within the length of cut '{cut.name}' "
-            f"({cut.length:.4g} um), got {step:.4g} um"
-        )
-    n_slices = max(1, math.floor(cut.length / step + 1e-9))
-    rows, columns, along = _pixels_in_band(ds, cut, n_slices * step)
+    step, n_slices = slices_of(cut, pitch, slice_length)
+    rows, columns, along = band_pixels(ds[X].values, ds[Y].values, cut, n_slices * step)
     if rows.size == 0:
         raise ValueError(_outside_message(ds, cut))
     index = np.minimum((along / step).astype(np.intp), n_slices - 1)
     profile = _summed(ds, rows, columns, index, n_slices)
-    profile = profile.assign_coords({DISTANCE: _distances(along, index, n_slices, step)})
+    profile = profile.assign_coords({DISTANCE: slice_distances(along, index, n_slices, step)})
     profile[DISTANCE].attrs = {"units": "um", "long_name": f"distance along {cut.name}"}
     outside = _outside_fraction(ds, cut)
     if outside > 0.005:
@@ -185,17 +173,35 @@ def line_profile(ds: xr.Dataset, cut: LineCut, slice_length: float | None = None
     return profile
 
 
+def slices_of(
+    cut: LineCut, pitch: tuple[float, float], slice_length: float | None = None
+) -> tuple[float, int]:
+    """Return length (µm) and number of the slices of a cut; refuse one that is too small."""
+    ux, uy = cut.direction
+    if cut.width * math.hypot(uy / pitch[0], ux / pitch[1]) < 1 - 1e-9:
+        raise ValueError(
+            f"cut '{cut.name}' must be at least one pixel wide, got a width of {cut.width:g} um "
+            f"on pixels of {pitch[0]:.3g} x {pitch[1]:.3g} um"
+        )
+    step = _pitch_along(cut, pitch) if slice_length is None else float(slice_length)
+    if not 0 < step <= cut.length:
+        raise ValueError(
+            f"the slice length must be positive and within the length of cut '{cut.name}' "
+            f"({cut.length:.4g} um), got {step:.4g} um"
+        )
+    return step, max(1, math.floor(cut.length / step + 1e-9))
+
+
 def _pitch_along(cut: LineCut, pitch: tuple[float, float]) -> float:
     """Length along the cut that one pixel covers; exact for cuts along x or y."""
     ux, uy = cut.direction
     return 1.0 / math.hypot(ux / pitch[0], uy / pitch[1])
 
 
-def _pixels_in_band(
-    ds: xr.Dataset, cut: LineCut, reach: float
+def band_pixels(
+    x: FloatArray, y: FloatArray, cut: LineCut, reach: float
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """Rows and columns of the pixels centred in the band, and their distance along the cut."""
-    x, y = ds[X].values, ds[Y].values
     half = cut.width / 2
     ux, uy = cut.direction
     # Only the bounding box of the band is looked at: a cut costs what it covers, not the map.
@@ -247,12 +253,13 @@ def _summed(
     return profile
 
 
-def _distances(along: FloatArray, index: IntArray, n_slices: int, step: float) -> FloatArray:
+def slice_distances(along: FloatArray, index: IntArray, n_slices: int, step: float) -> FloatArray:
+    """Mean distance of the pixels of each slice; its middle where it holds none."""
     pixels = np.bincount(index, minlength=n_slices)
     total = np.bincount(index, weights=along, minlength=n_slices)
     middle = (np.arange(n_slices) + 0.5) * step
     mean = np.where(pixels > 0, total / np.maximum(pixels, 1), middle)
-    # The nudge of _pixels_in_band is not data: it is rounded away.
+    # The nudge of band_pixels is not data: it is rounded away.
     return np.asarray(np.round(mean, 6), dtype=np.float64)
 
 
