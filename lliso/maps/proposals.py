@@ -164,7 +164,7 @@ def image_lines(
     grey = image.transpose(Y, X).values.astype(float) * (1.0 if lines == "bright" else -1.0)
     pitch = [float(image[k].values[-1] - image[k].values[0]) / (image.sizes[k] - 1) for k in (Y, X)]
     sigma = np.maximum(0.5 * width / np.abs(pitch), 0.7)
-    ridge = _ridge(grey, sigma)
+    ridge = line_strength(grey, sigma)
     # Half of the image is surely no line: its scatter is the noise, the strong tail the lines.
     middle = float(np.median(ridge))
     noise = 1.4826 * float(np.median(np.abs(ridge - middle)))
@@ -183,8 +183,15 @@ def image_lines(
     return np.where(covered, evidence, 0.0)
 
 
-def _ridge(grey: FloatArray, sigma: FloatArray) -> FloatArray:
-    """Strength of bright lines: the larger curvature across, less that along."""
+def line_strength(grey: FloatArray, sigma: FloatArray) -> FloatArray:
+    """Strength of bright lines: the larger curvature across, less that along.
+
+    Parameters
+    ----------
+    grey : array, shape (y, x)
+    sigma : array, shape (2,)
+        Half width of the lines along y and x, in pixels.
+    """
     yy = ndimage.gaussian_filter(grey, sigma, order=(2, 0))
     xx = ndimage.gaussian_filter(grey, sigma, order=(0, 2))
     xy = ndimage.gaussian_filter(grey, sigma, order=(1, 1))
