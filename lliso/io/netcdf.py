@@ -185,11 +185,13 @@ def _check_seal(path: Path) -> None:
     """Refuse a file whose bytes are not those that lliso wrote, before HDF5 sees them.
 
     A file without a seal is of another program, or was changed by one (HDF5 then cuts the seal
-    off); HDF5 itself has to find out whether it is in order.
+    off); HDF5 itself has to find out whether it is in order. Bytes behind the end of the HDF5 that
+    are no seal are what is left of one.
     """
     crc, tail = _crc_and_tail(path, path.stat().st_size - _SEAL_BYTES)
     found = _SEAL_PATTERN.fullmatch(tail)
-    if found is not None and int(found[1], 16) != crc:
+    broken = found is None and 0 < _hdf5.end(path) < path.stat().st_size
+    if broken or (found is not None and int(found[1], 16) != crc):
         raise FormatError(
             path,
             None,
