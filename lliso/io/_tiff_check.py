@@ -119,7 +119,7 @@ def _directory(
     tags: dict[int, tuple[int, ...]] = {}
     for place in range(start, end, entry_bytes):
         tag, values = _entry(path, data, order, big, place)
-        if values is not None:
+        if values:
             tags[tag] = values
     return tags, int(struct.unpack_from(order + next_code, data, end)[0])
 

@@ -48,7 +48,7 @@ def sniff(head: bytes, path: Path) -> bool:
     except FormatError:
         # Something like numbers in cells: a damaged matrix is to be named, not unknown.
         body = re.sub(rb"(?m)^\s*[#%!].*$", b"", head)
-        return b"\0" not in head and re.search(rb"\d[;,\t ]+\d+[;,\t ]+\d", body) is not None
+        return b"\0" not in head and re.search(rb"\d[;,\t ]+\d", body) is not None
     return bool(values.shape[1] > 1)
 
 

@@ -115,6 +115,9 @@ def _part(path: Path, partial: bool) -> Part:
         raise
     except _FAILURES as err:
         raise FormatError(path, None, f"the TIFF cannot be read ({err}); save it again") from err
+    if failure is not None and not n_whole:
+        # Nothing but the broken chain tells that there were more pages.
+        n_whole = f"{path.name}: read to where it ends early, {len(pages)} whole pages"
     counts, labels, note = _ordered(path, stack, axes, names)
     _warn_if_full(path, counts, pages[0])
     notes = [note] if note else []
@@ -243,7 +246,8 @@ def _pixels(
     else:
         n_there = min(len(pages), n_pages)
         flat = np.concatenate([tif.pages[i].asarray().ravel() for i in range(n_there)])
-        if flat.size != n_there * per_page:
+        kind = {1: "u", 2: "i", 3: "f"}[page.kind]
+        if flat.size != n_there * per_page or flat.dtype.str[1:] != f"{kind}{page.bits // 8}":
             raise FormatError(path, None, "a page does not hold what it declares; save it again")
     if n_there == n_pages:
         return flat.reshape(shape), ""
