@@ -90,7 +90,8 @@ def fit_curve(model: Model, free: Free, fraction: FloatArray, noise: Noise) -> C
     estimate = noise.spread is None
     spread = _FIRST_SPREAD if noise.spread is None else noise.spread
     start = np.clip(free.start, free.low, free.high)
-    state, converged = descend(model, free, fraction, noise, start, spread**2, _ROUNDS)
+    first = 0.03 if estimate else 1e-5  # the spread will move it anyway
+    state, converged = descend(model, free, fraction, noise, start, spread**2, _ROUNDS, tight=first)
     spread2, information = spread**2, 0.0
     if estimate:
         state, spread2, information, converged = _with_spread(

@@ -71,16 +71,18 @@ class Free:
     precision: FloatArray
 
 
-def numeric_jacobian(model: Model, value: FloatArray, free: Free) -> FloatArray:
-    """Central differences, one-sided at a bound; shape (n, k)."""
-    columns = []
+def numeric_jacobian(model: Model, value: FloatArray, free: Free, curve: FloatArray) -> FloatArray:
+    """Differences over a step of 1e-5 of the scale, away from the bounds; shape (n, k).
+
+    One-sided: their error, 1e-5 of a derivative, moves the maximum by as little of an error bar.
+    """
+    out = np.empty((curve.size, value.size))
     for j in range(value.size):
-        step = 1e-4 * free.scale[j]
-        up, down = value.copy(), value.copy()
-        up[j] = min(value[j] + step, free.high[j])
-        down[j] = max(value[j] - step, free.low[j])
-        columns.append((model(up) - model(down)) / (up[j] - down[j]))
-    return np.stack(columns, axis=1)
+        step = 1e-5 * free.scale[j]
+        moved = value.copy()
+        moved[j] += step if value[j] + step <= free.high[j] else -step
+        out[:, j] = (model(moved) - curve) / (moved[j] - value[j])
+    return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +186,7 @@ def state_at(
         shared = noise.shared(value)
         factor = np.asarray(np.linalg.cholesky(shared + np.diag(variance)), dtype=np.float64)
         variance = variance + np.diag(shared)
-    jacobian = numeric_jacobian(model, value, free) if known is None else known.jacobian
+    jacobian = numeric_jacobian(model, value, free, curve) if known is None else known.jacobian
     residual = fraction - curve
     empty = np.zeros((0, 0))
     part = State(
@@ -210,6 +212,7 @@ def descend(
     spread2: float,
     rounds: int,
     known: State | None = None,
+    tight: float = 1e-5,
 ) -> tuple[State, bool]:
     """Damped Gauss–Newton steps within the bounds, weights renewed at every step.
 
@@ -221,13 +224,15 @@ def descend(
         Steps at the most.
     known : State, optional
         As in `state_at`.
+    tight : float
+        Last step allowed, in standard errors.
 
     Returns
     -------
     state : State
         The last one.
     converged : bool
-        The last step was below 1e-5 standard errors.
+        The last step was below `tight`.
     """
     damping = 0.0
     state = state_at(model, free, fraction, noise, value, spread2, known)
@@ -241,11 +246,11 @@ def descend(
             state, state.curve, fraction, free, state.value
         ) * (1.0 + 1e-12):
             state = state_at(model, free, fraction, noise, target, spread2)
-            if damping == 0.0 and np.all(np.abs(step) <= 1e-5 * size):
+            if damping == 0.0 and np.all(np.abs(step) <= tight * size):
                 return state, True
             damping = 0.0 if damping < 1e-3 else damping * 0.1
         else:
-            if np.all(np.abs(step) <= 1e-5 * size):
+            if np.all(np.abs(step) <= tight * size):
                 return state, True  # as low as rounding lets it
             damping = max(1e-3, damping * 10.0)
             if damping > 1e12:
