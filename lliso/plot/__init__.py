@@ -7,6 +7,8 @@ into ``with style():``.
 
 from __future__ import annotations
 
+from lliso.plot.impedance import draw_bode, draw_nyquist
+from lliso.plot.long_range import draw_long_range
 from lliso.plot.maps import (
     band_corners,
     draw_cut,
@@ -31,6 +33,12 @@ from lliso.plot.styling import (
     save_figure,
     style,
 )
+from lliso.plot.transport import (
+    draw_arrhenius,
+    draw_celsius_axis,
+    draw_haven_ratio,
+    draw_models,
+)
 
 __all__ = [
     "BOUNDARY",
@@ -43,9 +51,16 @@ __all__ = [
     "PALETTE",
     "STYLE",
     "band_corners",
+    "draw_arrhenius",
+    "draw_bode",
+    "draw_celsius_axis",
     "draw_cut",
     "draw_fits",
+    "draw_haven_ratio",
+    "draw_long_range",
     "draw_map",
+    "draw_models",
+    "draw_nyquist",
     "draw_permeabilities",
     "draw_profile",
     "draw_scale_bar",

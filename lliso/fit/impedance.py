@@ -1,0 +1,471 @@
+r"""Resistances of grains and boundaries from impedance spectra, and conductivities from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import lmfit
+import numpy as np
+from lmfit.models import update_param_vals
+from scipy.optimize import nnls
+
+from lliso._types import FloatArray
+from lliso.diffusion.impedance import ComplexArray, arc, capacitance, polycrystal_impedance
+from lliso.units import LENGTH, UM_PER_CM, parse_quantity
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: exponents and the number of time constants that are tried for a first guess
+_TRIED_N = (0.7, 0.9)
+_TRIED_ELECTRODE = (0.5, 0.75, 0.95)
+_TRIED_TAU = 14
+_FEWEST = 8
+#: by how much Akaike's criterion must fall for the arc of the grains to be there
+_WORTH = 10.0
+
+#: what each flag means
+FLAGS = {
+    "bulk_arc_above_range": "the arc of the grains lies above the measured frequencies: R_bulk is "
+    "where the spectrum begins, and holds whatever else is there (leads, contacts)",
+    "electrode_hides_boundary": "the electrode sets in within a decade of the boundaries' arc",
+    "errors_from_scatter": "no errors were given: they are estimated from the residuals",
+    "fit_failed": "the fit did not converge; values are NaN",
+    "gb_arc_below_range": "the arc of the boundaries peaks below the measured frequencies",
+    "like_capacitances": "both arcs have capacitances within a factor of ten: which is the grains' "
+    "is not clear",
+    "poor_fit": "residuals exceed 5 % of |Z|: the circuit is not that of this sample",
+}
+
+
+def _circuit(
+    frequency: FloatArray,
+    log_r_bulk: float,
+    log_r_gb: float,
+    log_q_gb: float,
+    n_gb: float,
+    log_q_bulk: float,
+    n_bulk: float,
+    log_q_electrode: float,
+    n_electrode: float,
+    inductance: float,
+    bulk_arc: bool = True,
+    electrode: bool = True,
+) -> ComplexArray:
+    return polycrystal_impedance(
+        frequency,
+        r_bulk=np.exp(log_r_bulk),
+        r_gb=np.exp(log_r_gb),
+        q_gb=np.exp(log_q_gb),
+        n_gb=n_gb,
+        q_bulk=np.exp(log_q_bulk) if bulk_arc else 0.0,
+        n_bulk=n_bulk,
+        q_electrode=np.exp(log_q_electrode) if electrode else np.inf,
+        n_electrode=n_electrode,
+        inductance=inductance,
+    )
+
+
+class PolycrystalImpedanceModel(lmfit.Model):
+    """Complex impedance of `lliso.diffusion.impedance.polycrystal_impedance`.
+
+    Free parameters are logarithms, because resistances and constant-phase elements span decades:
+    ``log_r_bulk``, ``log_r_gb``, ``log_q_gb``, ``n_gb``, ``log_q_bulk``, ``n_bulk``,
+    ``log_q_electrode``, ``n_electrode``, ``inductance`` (fixed at 0 H unless told to vary); derived
+    from them ``r_bulk``, ``r_gb``, ``r_total`` (Ω). Independent variables: ``frequency`` (Hz), and
+    ``bulk_arc`` and ``electrode``, whether the arc of the grains and the electrode are there.
+
+    Fit with ``weights=1/(relative error × |Z|)``: real and imaginary residuals count alike.
+
+    Examples
+    --------
+    >>> f = np.geomspace(1e0, 1e7, 60)
+    >>> z = polycrystal_impedance(f, 200.0, 1800.0, 1e-8, 0.9, 1e-11, 0.95, 1e-5, 0.8)
+    >>> model = PolycrystalImpedanceModel()
+    >>> params = model.guess(z, frequency=f)
+    >>> result = model.fit(z, params, frequency=f, bulk_arc=True, electrode=True,
+    ...                    weights=1 / abs(z))
+    >>> bool(abs(result.params["r_gb"].value - 1800) < 1e-2)
+    True
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("independent_vars", ["frequency", "bulk_arc", "electrode"])
+        super().__init__(_circuit, **kwargs)
+        for name in ("n_gb", "n_bulk", "n_electrode"):
+            self.set_param_hint(name, min=0.3, max=1.0 + 1e-9, value=0.9)
+        self.set_param_hint("inductance", value=0.0, vary=False)
+        for name in ("r_bulk", "r_gb"):
+            self.set_param_hint(name, expr=f"exp({self.prefix}log_{name})")
+        self.set_param_hint(
+            "r_total", expr=f"exp({self.prefix}log_r_bulk) + exp({self.prefix}log_r_gb)"
+        )
+
+    def guess(
+        self,
+        data: Any,
+        frequency: Any = None,
+        bulk_arc: bool = True,
+        electrode: bool = True,
+        **overrides: Any,
+    ) -> lmfit.Parameters:
+        """Guess by trying time constants; the resistances are linear then.
+
+        Parameters
+        ----------
+        data : array_like of complex, shape (n,)
+            Z in Ω.
+        frequency : array_like, shape (n,)
+            Hz.
+        bulk_arc, electrode : bool
+            Which elements are there.
+        **overrides
+            Values that replace the guess.
+
+        Raises
+        ------
+        ValueError
+            If `frequency` is missing.
+        """
+        if frequency is None:
+            raise ValueError("guess needs the frequencies: guess(z, frequency=f)")
+        found = _linear_guess(np.asarray(frequency), np.asarray(data), bulk_arc, electrode)
+        params = self.make_params(**found)
+        absent = [] if bulk_arc else ["log_q_bulk", "n_bulk"]
+        absent += [] if electrode else ["log_q_electrode", "n_electrode"]
+        for name in absent:
+            params[f"{self.prefix}{name}"].set(vary=False)
+        return update_param_vals(params, self.prefix, **overrides)
+
+
+def _linear_guess(
+    f: FloatArray, z: ComplexArray, bulk_arc: bool, electrode: bool
+) -> dict[str, float]:
+    weight = np.concatenate([1 / np.abs(z)] * 2)
+
+    def real(values: Any) -> FloatArray:
+        return np.asarray(np.concatenate([values.real, values.imag]) * weight)
+
+    taus = np.geomspace(1 / (2 * np.pi * f.max() * 30), 3 / (2 * np.pi * f.min()), _TRIED_TAU)
+    data = real(z)
+    best: tuple[float, Any] = (np.inf, None)
+    pairs = list(combinations(taus, 2)) if bulk_arc else [(0.0, tau) for tau in taus]
+    tried_e = _TRIED_ELECTRODE if electrode else (1.0,)
+    plain = np.ones(f.shape, dtype=np.complex128)
+    for n in _TRIED_N:
+        arcs = {tau: real(arc(f, 1.0, tau**n, n)) for tau in taus}
+        for n_e in tried_e:
+            tail = real((2j * np.pi * f) ** -n_e)
+            for fast, slow in pairs:
+                columns = [arcs[fast] if bulk_arc else real(plain), arcs[slow]]
+                columns += [tail] if electrode else []
+                size, misfit = nnls(np.stack(columns, axis=1), data)
+                if misfit < best[0] and np.all(size > 0):
+                    best = (misfit, (fast, slow, n, n_e, size))
+    if best[1] is None:  # one of the parts is not there: begin somewhere sensible
+        size = np.array([0.3 * z.real.max(), 0.7 * z.real.max(), 1.0])
+        best = (np.inf, (taus[1], taus[_TRIED_TAU // 2], 0.9, 0.8, size))
+    fast, slow, n, n_e, size = best[1]
+    return {
+        "log_r_bulk": np.log(size[0]),
+        "log_r_gb": np.log(size[1]),
+        "log_q_bulk": n * np.log(fast) - np.log(size[0]) if bulk_arc else -30.0,
+        "log_q_gb": n * np.log(slow) - np.log(size[1]),
+        "n_bulk": n,
+        "n_gb": n,
+        "log_q_electrode": -np.log(size[2]) if electrode else 0.0,
+        "n_electrode": n_e,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class ImpedanceFit:
+    """Resistances of a spectrum.
+
+    Attributes
+    ----------
+    r_bulk, r_bulk_std, r_gb, r_gb_std, r_total, r_total_std : float
+        Ω. (R_total has an error of its own: those of its parts are anticorrelated.)
+    c_bulk, c_gb : float
+        Capacitances of the arcs, F; NaN for an arc that was not fitted.
+    values, stds : dict of str to float
+        All parameters of `PolycrystalImpedanceModel`.
+    covariance : numpy.ndarray, shape (2, 2)
+        Of (R_bulk, R_gb), Ω².
+    frequency : numpy.ndarray, shape (n,)
+    model : numpy.ndarray of complex, shape (n,)
+        The fit at the measured frequencies.
+    residual : float
+        Root mean square of the residuals over |Z|.
+    chi2_reduced : float
+        NaN where no errors were given.
+    bulk_arc, electrode : bool
+        What was fitted.
+    success : bool
+    flags : tuple of str
+        See `FLAGS`.
+    """
+
+    r_bulk: float
+    r_bulk_std: float
+    r_gb: float
+    r_gb_std: float
+    r_total: float
+    r_total_std: float
+    c_bulk: float
+    c_gb: float
+    values: dict[str, float]
+    stds: dict[str, float]
+    covariance: FloatArray
+    frequency: FloatArray
+    model: ComplexArray
+    residual: float
+    chi2_reduced: float
+    bulk_arc: bool
+    electrode: bool
+    success: bool
+    flags: tuple[str, ...]
+
+
+def fit_impedance(
+    spectrum: xr.Dataset,
+    *,
+    relative_std: float | None = None,
+    bulk_arc: bool | None = None,
+    electrode: bool | None = None,
+    window: tuple[float, float] | None = None,
+) -> ImpedanceFit:
+    """Fit grains, boundaries and electrode to a spectrum.
+
+    Parameters
+    ----------
+    spectrum : xarray.Dataset
+        ``z_real`` and ``z_imag`` (Ω) along ``frequency`` (Hz), of `lliso.read_impedance`.
+    relative_std : float, optional
+        Standard error of Z over |Z|, the same for both parts; without it the residuals tell.
+    bulk_arc, electrode : bool, optional
+        Whether the arc of the grains and the electrode are in the spectrum; found out by default.
+    window : (low, high), optional
+        Frequencies used, Hz.
+
+    Returns
+    -------
+    ImpedanceFit
+        A fit that does not converge is NaN with ``success=False``.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 8 frequencies, a value is not finite, a frequency or
+        `relative_std` is not positive, or no real part is.
+
+    References
+    ----------
+    J. T. S. Irvine, D. C. Sinclair, A. R. West, Adv. Mater. 2 (1990) 132; G. J. Brug et al.,
+    J. Electroanal. Chem. 176 (1984) 275 (capacitance of an arc).
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> f = np.geomspace(1e0, 1e7, 60)
+    >>> z = polycrystal_impedance(f, 200.0, 1800.0, 1e-8, 0.9, 1e-11, 0.95, 1e-5, 0.8)
+    >>> s = xr.Dataset({"z_real": ("frequency", z.real), "z_imag": ("frequency", z.imag)},
+    ...                {"frequency": f})
+    >>> fit = fit_impedance(s)
+    >>> round(fit.r_bulk, 3), round(fit.r_gb, 3)
+    (200.0, 1800.0)
+    """
+    f, z = _checked(spectrum, window)
+    if relative_std is not None and not relative_std > 0:
+        raise ValueError(f"relative_std must be positive, got {relative_std:g}")
+    tail = _has_tail(f, z) if electrode is None else electrode
+    used = bulk_arc is not False
+    result = _run(f, z, relative_std, used, tail)
+    if bulk_arc is None:
+        plain = _run(f, z, relative_std, False, tail)
+        # Left in where the data ask for it, even if its own shape is then badly known.
+        if not (result.success and plain.aic - result.aic > _WORTH):
+            used, result = False, plain
+    return _result(result, f, z, relative_std, used, tail, dropped=bulk_arc is None and not used)
+
+
+def _checked(
+    spectrum: xr.Dataset, window: tuple[float, float] | None
+) -> tuple[FloatArray, ComplexArray]:
+    missing = [n for n in ("frequency", "z_real", "z_imag") if n not in spectrum.variables]
+    if missing:
+        raise ValueError(f"a spectrum must have frequency, z_real and z_imag, got no {missing[0]}")
+    f = np.asarray(spectrum["frequency"], dtype=float)
+    z = np.asarray(spectrum["z_real"], dtype=float) + 1j * np.asarray(spectrum["z_imag"])
+    if window is not None:
+        keep = (f >= window[0]) & (f <= window[1])
+        f, z = f[keep], z[keep]
+    if f.size < _FEWEST:
+        raise ValueError(f"a spectrum needs at least {_FEWEST} frequencies, got {f.size}")
+    if not (np.isfinite(f).all() and np.isfinite(z).all() and np.all(f > 0)):
+        raise ValueError("frequencies must be positive and impedances finite, got others")
+    if not np.any(z.real > 0) or np.mean(z.imag > 0) > 0.7:
+        raise ValueError(
+            "a spectrum must have positive real and negative imaginary parts, got "
+            f"Z' up to {z.real.max():g} and Z'' from {z.imag.min():g} to {z.imag.max():g} Ohm; "
+            "is the sign of Z'' that of -Z''?"
+        )
+    return f, z
+
+
+def _has_tail(f: FloatArray, z: ComplexArray) -> bool:
+    """Whether −Z″ rises again towards the lowest frequencies."""
+    order = np.argsort(f)
+    imag, real = -z.imag[order], z.real[order]
+    lowest = max(3, f.size // 20)
+    return bool(
+        np.mean(imag[:lowest]) > 1.3 * np.min(imag[: f.size // 2]) and imag[0] > 0.02 * real[0]
+    )
+
+
+def _run(f: FloatArray, z: ComplexArray, std: float | None, bulk: bool, tail: bool) -> Any:
+    model = PolycrystalImpedanceModel()
+    params = model.guess(z, frequency=f, bulk_arc=bulk, electrode=tail)
+    return model.fit(
+        z,
+        params,
+        frequency=f,
+        bulk_arc=bulk,
+        electrode=tail,
+        weights=1.0 / (np.abs(z) * (std or 1.0)),
+        scale_covar=std is None,
+        max_nfev=4000,
+    )
+
+
+def _peak(log_r: float, log_q: float, n: float) -> float:
+    """Frequency at which an arc is highest, Hz."""
+    return float(np.exp(np.clip(-(log_r + log_q) / n, -200, 200)) / (2 * np.pi))
+
+
+def _result(
+    result: Any,
+    f: FloatArray,
+    z: ComplexArray,
+    std: float | None,
+    bulk: bool,
+    tail: bool,
+    *,
+    dropped: bool,
+) -> ImpedanceFit:
+    p = result.params
+    names = list(p)
+    good = bool(result.success) and p["log_r_gb"].stderr is not None
+    values = {n: float(p[n].value) if good else np.nan for n in names}
+    stds = {n: float(p[n].stderr or 0.0) if good else np.nan for n in names}
+    r = [values["r_bulk"], values["r_gb"]]
+    c = np.full((2, 2), np.nan)
+    if good:
+        own = [result.var_names.index(n) for n in ("log_r_bulk", "log_r_gb")]
+        c = result.covar[np.ix_(own, own)] * np.outer(r, r)
+    residual = float(np.sqrt(np.mean(np.abs((z - result.best_fit) / z) ** 2)))
+    c_gb = float(capacitance(r[1], np.exp(values["log_q_gb"]), values["n_gb"]))
+    c_bulk = float("nan")
+    if bulk and good:
+        c_bulk = float(capacitance(r[0], np.exp(values["log_q_bulk"]), values["n_bulk"]))
+    gb_peak = _peak(np.log(r[1]), values["log_q_gb"], values["n_gb"])
+    crossing = (
+        1 / (2 * np.pi) * (r[1] * np.exp(values["log_q_electrode"])) ** (-1 / values["n_electrode"])
+    )
+    found = {
+        "bulk_arc_above_range": dropped,
+        "electrode_hides_boundary": tail and crossing > 0.1 * gb_peak,
+        "errors_from_scatter": std is None,
+        "fit_failed": not good,
+        "gb_arc_below_range": gb_peak < f.min(),
+        "like_capacitances": bulk and 0.1 < c_bulk / c_gb < 10,
+        "poor_fit": residual > 0.05,
+    }
+    return ImpedanceFit(
+        r_bulk=r[0],
+        r_bulk_std=stds["r_bulk"],
+        r_gb=r[1],
+        r_gb_std=stds["r_gb"],
+        r_total=values["r_total"],
+        r_total_std=stds["r_total"],
+        c_bulk=c_bulk,
+        c_gb=c_gb,
+        values=values,
+        stds=stds,
+        covariance=c,
+        frequency=f,
+        model=np.asarray(result.best_fit),
+        residual=residual,
+        chi2_reduced=float("nan") if std is None else float(result.redchi),
+        bulk_arc=bulk,
+        electrode=tail,
+        success=good,
+        flags=tuple(name for name, there in found.items() if there),
+    )
+
+
+def conductivities(
+    fit: ImpedanceFit,
+    *,
+    thickness: float | str,
+    area: float | str,
+    thickness_std: float | str = 0.0,
+    area_std: float | str = 0.0,
+) -> dict[str, tuple[float, float]]:
+    r"""Conductivities from resistances and the sample's geometry.
+
+    .. math:: \sigma = \frac{d}{A R}, \qquad
+              \sigma_\mathrm{gb,specific} = \sigma_\mathrm{gb} \frac{C_\mathrm{bulk}}{C_\mathrm{gb}}
+
+    Parameters
+    ----------
+    fit : ImpedanceFit
+    thickness, thickness_std : float or str
+        Distance d of the electrodes, µm or with a unit.
+    area, area_std : float or str
+        Of an electrode, cm² or with a unit.
+
+    Returns
+    -------
+    dict of str to (float, float)
+        ``sigma_bulk``, ``sigma_gb`` (of the boundaries with the sample's geometry),
+        ``sigma_total``, each with its standard error, S/cm; and ``sigma_gb_specific``, of the
+        boundaries' own material by the brick-layer model (δ/l = C_bulk/C_gb), NaN without an arc
+        of the grains.
+
+    Raises
+    ------
+    ValueError
+        If a length or area is not positive, or an error negative.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> f = np.geomspace(1e0, 1e7, 60)
+    >>> z = polycrystal_impedance(f, 200.0, 1800.0, 1e-8, 0.9, 1e-11, 0.95, 1e-5, 0.8)
+    >>> s = xr.Dataset({"z_real": ("frequency", z.real), "z_imag": ("frequency", z.imag)},
+    ...                {"frequency": f})
+    >>> found = conductivities(fit_impedance(s), thickness="1 mm", area="0.5 cm^2")
+    >>> round(found["sigma_total"][0] * 1e4, 6)
+    1.0
+    """
+    d = parse_quantity(thickness, LENGTH, "thickness") / UM_PER_CM
+    a = parse_quantity(area, "cm^2", "area")
+    d_std = parse_quantity(thickness_std, LENGTH, "thickness_std") / UM_PER_CM
+    a_std = parse_quantity(area_std, "cm^2", "area_std")
+    if not (d > 0 and a > 0 and d_std >= 0 and a_std >= 0):
+        raise ValueError(
+            f"thickness and area must be positive, their errors not negative, got {d:g} cm, "
+            f"{a:g} cm2, {d_std:g} cm and {a_std:g} cm2"
+        )
+    shape = np.hypot(d_std / d, a_std / a)
+    out = {}
+    for name in ("bulk", "gb", "total"):
+        r, std = getattr(fit, f"r_{name}"), getattr(fit, f"r_{name}_std")
+        sigma = d / (a * r)
+        out[f"sigma_{name}"] = (float(sigma), float(sigma * np.hypot(std / r, shape)))
+    share = fit.c_bulk / fit.c_gb
+    out["sigma_gb_specific"] = (out["sigma_gb"][0] * share, out["sigma_gb"][1] * share)
+    return out
