@@ -31,6 +31,7 @@ _PUBLIC = {
     "fit_arrhenius_shared": "lliso.fit.arrhenius_shared",
     "fit_boundaries": "lliso.fit.boundaries",
     "fit_boundary_law": "lliso.fit.boundary_law",
+    "fit_chain": "lliso.fit.chain",
     "fit_exchange": "lliso.fit.exchange",
     "fit_network": "lliso.fit.network",
     "fit_registration": "lliso.maps.registration",

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 from scipy.stats import chi2 as chi2_law
 
 from lliso._types import FloatArray
 from lliso.fit.curve import CurveFit
-from lliso.fit.parameters import LINEAR, Layout, Slot
+from lliso.fit.parameters import INVERSE, LINEAR, Layout, Slot
 from lliso.fit.profiles import Profile
 
 #: what each flag of a result means; `*_at_bound` carries the parameter's name
@@ -87,10 +87,13 @@ def fit_flags(fit: CurveFit, layout: Layout, profiles: Sequence[Profile]) -> lis
     """
     flags = []
     free = [s for s in layout.slots if s.free]
-    for slot, held in zip(free, fit.at_bound, strict=True):
-        if held:
+    error = np.sqrt(np.diag(fit.covariance))
+    for i, (slot, held) in enumerate(zip(free, fit.at_bound, strict=True)):
+        if slot.form == INVERSE and (held or fit.value[i] < 2.0 * error[i]):
             barrier = slot.name.partition("[")[0] == "k"
-            flags.append("no_barrier" if barrier else f"{slot.name.replace(' ', '_')}_at_bound")
+            flags.append("no_barrier" if barrier else "boundary_not_seen")
+        elif held:
+            flags.append(f"{slot.name.replace(' ', '_')}_at_bound")
     if fit.singular:
         flags.append("singular_covariance")
     if not fit.converged:
@@ -222,9 +225,24 @@ def _reported(
     for i, slot in enumerate(layout.slots):
         if slot.free:
             low[i], high[i] = _limits(slot, numbers[i], z * np.sqrt(inner[i, i]))
-            if np.isnan(inner[i, i]) and slot.name.partition("[")[0] != "k":
+            if np.isnan(inner[i, i]) and slot.form != INVERSE:
                 value[i] = np.nan  # at a bound
+            elif np.isnan(inner[i, i]):
+                low[i], high[i] = slot.reported(_upper(fit, layout, i, z)), np.inf
     return value, covariance, low, high
+
+
+def _upper(fit: CurveFit, layout: Layout, index: int, z: float) -> float:
+    """Upper limit of a number held at 0, from the part above 0 of its normal distribution."""
+    normal, at = fit.state.normal, int(np.flatnonzero(layout.moving == index)[0])
+    try:
+        inverse = np.linalg.inv(normal)
+    except np.linalg.LinAlgError:
+        return np.nan
+    sigma = float(np.sqrt(inverse[at, at]))
+    middle = float(inverse[at] @ fit.state.gradient) / sigma
+    beyond = 1.0 - ndtr(z)  # one-sided, as the other limits are
+    return sigma * (middle + float(ndtri(1.0 - beyond * ndtr(middle))))
 
 
 def _limits(slot: Slot, number: float, half: float) -> tuple[float, float]:
