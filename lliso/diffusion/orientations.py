@@ -29,6 +29,31 @@ def random_orientations(n: int, rng: np.random.Generator) -> FloatArray:
     return np.asarray(q / np.linalg.norm(q, axis=1, keepdims=True))
 
 
+def quaternions_from_euler(euler: FloatArray) -> FloatArray:
+    """Turn Bunge's Euler angles into unit quaternions (w, x, y, z).
+
+    Parameters
+    ----------
+    euler : array, shape (3, ...)
+        φ₁, Φ, φ₂ in radians.
+
+    Returns
+    -------
+    array, shape (..., 4)
+
+    Examples
+    --------
+    >>> q = quaternions_from_euler(np.deg2rad([[30.0, 0], [0, 90.0], [50.0, 0]]))
+    >>> np.round(np.rad2deg(2 * np.arccos(q[:, 0])), 6).tolist()
+    [80.0, 90.0]
+    """
+    first, tilt, last = np.asarray(euler, dtype=float)
+    c, s = np.cos(0.5 * tilt), np.sin(0.5 * tilt)
+    plus, minus = 0.5 * (first + last), 0.5 * (first - last)
+    turned = [c * np.cos(plus), s * np.cos(minus), s * np.sin(minus), c * np.sin(plus)]
+    return np.asarray(np.stack(turned, axis=-1))
+
+
 def _cubic() -> FloatArray:
     """Half of the quaternions of the 24 rotations of a cube; the others differ in sign."""
     whole = np.eye(4)
@@ -59,7 +84,11 @@ def misorientation(orientations: FloatArray, pairs: IntArray) -> FloatArray:
     >>> np.round(misorientation(q, np.array([[0, 1]])), 9).tolist()
     [10.0]
     """
-    a, b = orientations[pairs[:, 0]], orientations[pairs[:, 1]]
+    return cubic_misorientation_angle(orientations[pairs[:, 0]], orientations[pairs[:, 1]])
+
+
+def cubic_misorientation_angle(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Smallest angle in degrees between cubic orientations `a` and `b`, shape (n, 4) each."""
     # conj(a) b
     w = (a * b).sum(axis=1)
     cross = np.cross(a[:, 1:], b[:, 1:])
