@@ -15,16 +15,16 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lliso.errors import FormatError
 from lliso.io import _hdf5
+from lliso.io._kept import check_writable, checked, plain
 from lliso.io._reader import Options, Reader, hash_of_files
-from lliso.schema import COUNTS, DEFAULT_ATTRS, add_history, check_map
+from lliso.schema import COUNTS
 
 if TYPE_CHECKING:
     import xarray as xr
 
+EXTENSIONS = (".nc", ".nc4")
 CLASSIC_MAGIC = b"CDF"
 _SEAL = b"\nlliso crc32 %08x\n"
 _SEAL_BYTES = len(_SEAL % 0)
@@ -46,9 +46,7 @@ def write(ds: xr.Dataset, path: Path) -> None:
     TypeError, ValueError
         If `ds` is not a map, or an attribute is not a plain string or number.
     """
-    check_map(ds)
-    for name, attrs in [("the map", ds.attrs), *((n, v.attrs) for n, v in ds.variables.items())]:
-        _check_attrs(name, attrs)
+    check_writable(ds)
     out = ds.drop_encoding()
     encoding: dict[Hashable, dict[str, Any]] = {}
     for name, variable in out.variables.items():
@@ -62,16 +60,6 @@ def write(ds: xr.Dataset, path: Path) -> None:
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def _check_attrs(owner: Hashable, attrs: dict[Any, Any]) -> None:
-    for key, value in attrs.items():
-        plain = isinstance(value, (str, int, float, np.integer, np.floating))
-        if isinstance(value, bool) or not plain:
-            raise TypeError(
-                f"attribute {key!r} of {owner} must be a plain string or number, got "
-                f"{type(value).__name__}; use 0 or 1, or text"
-            )
 
 
 def read(path: Path, options: Options) -> xr.Dataset:
@@ -119,7 +107,7 @@ def read(path: Path, options: Options) -> xr.Dataset:
         if isinstance(err, ModuleNotFoundError):
             raise
         raise _hdf5.damaged(path, err) from err
-    return _checked(ds, path)
+    return checked(ds, path, READER.name, lambda: hash_of_files([(path.name, path.read_bytes())]))
 
 
 def _open(path: Path, options: Options) -> xr.Dataset:
@@ -134,44 +122,7 @@ def _open(path: Path, options: Options) -> xr.Dataset:
             ds = xr.open_dataset(path, chunks=options.chunks, **keywords)
     else:
         ds = xr.load_dataset(path, **keywords)
-    return _plain(ds)
-
-
-def _plain(ds: xr.Dataset) -> xr.Dataset:
-    """Undo what the way through HDF5 does to types: numpy attributes, object labels."""
-    for attrs in [ds.attrs, *(v.attrs for v in ds.variables.values())]:
-        for key, value in attrs.items():
-            if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.size == 1):
-                attrs[key] = value.item()
-    for name, variable in ds.variables.items():
-        if variable.dtype.kind in "OT" and name in ds.coords:
-            labels = np.array([str(v) for v in variable.values.ravel()]).reshape(variable.shape)
-            ds = ds.assign_coords({name: (variable.dims, labels, variable.attrs)})
-    return ds.drop_encoding()
-
-
-def _checked(ds: xr.Dataset, path: Path) -> xr.Dataset:
-    try:
-        check_map(ds)
-    except ValueError as err:
-        ds.close()
-        raise FormatError(
-            path,
-            None,
-            f"this is netCDF, but not a map that lliso can use: {err}. Build one with "
-            "lliso.make_map(counts, species, x=x, y=y) and save it with lliso.write_map",
-        ) from err
-    missing = {k: v for k, v in DEFAULT_ATTRS.items() if k not in ds.attrs}
-    if not missing and ds.attrs["map_id"]:
-        return ds
-    ds = ds.assign_attrs(missing)
-    if not ds.attrs["map_id"]:
-        ds.attrs["map_id"] = hash_of_files([(path.name, path.read_bytes())])
-    if ds.attrs["source"] == DEFAULT_ATTRS["source"]:
-        ds.attrs["source"] = path.name
-    if ds.attrs["history"]:
-        return ds
-    return add_history(ds, f"read {path.name} as netcdf; attributes filled: {', '.join(missing)}")
+    return plain(ds)
 
 
 def _seal(path: Path) -> None:
@@ -213,7 +164,7 @@ def _crc_and_tail(path: Path, size: int) -> tuple[int, bytes]:
 READER = Reader(
     name="netcdf",
     description=f"netCDF-4 with {COUNTS}(species, [frame], y, x): lliso's own format, lossless",
-    extensions=(".nc", ".nc4"),
+    extensions=EXTENSIONS,
     sniff=sniff,
     read=read,
     seen=True,

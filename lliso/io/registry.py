@@ -24,6 +24,7 @@ from lliso.io import (
     openmims,
     simsh5,
     tiff,
+    zarr_store,
 )
 from lliso.io._reader import (
     ONE_UM_PER_PIXEL,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 READERS: list[Reader] = [
     simsh5.READER,
     netcdf.READER,
+    zarr_store.READER,
     npz.READER,
     bif6.READER,
     cameca_im.READER,
@@ -65,7 +67,7 @@ def formats() -> list[Reader]:
     Examples
     --------
     >>> [reader.name for reader in formats()][:4]
-    ['simsh5', 'netcdf', 'npz', 'bif6']
+    ['simsh5', 'netcdf', 'zarr', 'npz']
     """
     return list(READERS)
 
@@ -151,7 +153,7 @@ def read_map(
 
 
 def write_map(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
-    """Write a map to netCDF, without loss; `read_map` gives the same map back.
+    """Write a map to netCDF or zarr, without loss; `read_map` gives the same map back.
 
     The file appears when it is complete: it is written aside and then put in place.
 
@@ -160,7 +162,8 @@ def write_map(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     ds : xarray.Dataset
         A map.
     path : str or os.PathLike
-        Where to; must end in ``.nc``. A file there is replaced.
+        Where to; must end in ``.nc``, or in ``.zarr`` for a folder of chunks. A map there is
+        replaced.
 
     Returns
     -------
@@ -177,13 +180,14 @@ def write_map(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         If the folder does not exist.
     """
     path = Path(path)
-    if path.suffix.lower() not in netcdf.READER.extensions:
-        raise ValueError(f"the name of a map file must end in .nc, got {path.name!r}")
+    writer = next((m for m in (netcdf, zarr_store) if path.suffix.lower() in m.EXTENSIONS), None)
+    if writer is None:
+        raise ValueError(f"the name of a map file must end in .nc or .zarr, got {path.name!r}")
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"the folder {path.parent} must exist before {path.name} is written"
         )
-    netcdf.write(ds, path)
+    writer.write(ds, path)
     return path
 
 

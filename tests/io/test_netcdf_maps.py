@@ -126,7 +126,7 @@ def test_writing_replaces_or_leaves_alone(tmp_path, monkeypatch):
 
 
 def test_writing_refuses_what_is_no_map_or_no_place(tmp_path):
-    with pytest.raises(ValueError, match=r"must end in .nc, got 'map.tif'"):
+    with pytest.raises(ValueError, match=r"must end in \.nc or \.zarr, got 'map\.tif'"):
         write_map(_map(), tmp_path / "map.tif")
     with pytest.raises(FileNotFoundError, match=r"must exist before map.nc is written"):
         write_map(_map(), tmp_path / "none" / "map.nc")
