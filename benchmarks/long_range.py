@@ -4,7 +4,8 @@
 
 Every repeat simulates the counts of one sample anew and fits them. The pull of a parameter is
 (found - true)/(stated error), in the numbers that the fit moves (the logarithm of D, 1/k). Its mean
-is the bias in units of the error; the shares within 1 and 1.96 are the coverage of 68 and 95 %.
+is the bias in units of the error; the shares are those of the intervals `low` to `high` (by
+Student's law) at 68.27 and 95 % that hold the truth.
 Everything is simulated. Writes ``long_range.json`` and ``long_range.md``.
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from scipy.special import ndtr, stdtr
 
 from lliso.fit.anneal import fit_anneal
 from lliso.fit.exchange import fit_exchange
@@ -121,10 +123,16 @@ def pull(table: xr.Dataset, name: str, true: float) -> float:
     return (value - true) / error
 
 
+def central(z: float, dof: float) -> float:
+    """Level of the interval that just reaches the truth."""
+    return float(2.0 * (ndtr(abs(z)) if np.isinf(dof) else stdtr(max(dof, 1.0), abs(z))) - 1.0)
+
+
 def coverage(name: str, repeats: int, first_seed: int = 0) -> dict[str, dict[str, float]]:
     """Fit `repeats` simulated samples of a case."""
     line, fit, truth = CASES[name]
     pulls: dict[str, list[float]] = {p: [] for p in truth}
+    levels: dict[str, list[float]] = {p: [] for p in truth}
     failed = 0
     for seed in range(first_seed, first_seed + repeats):
         profiles, _ = simulate_line_analysis(line, seed)
@@ -133,16 +141,19 @@ def coverage(name: str, repeats: int, first_seed: int = 0) -> dict[str, dict[str
             failed += 1
             continue
         for parameter, true in truth.items():
-            pulls[parameter].append(pull(table, parameter, true))
+            z = pull(table, parameter, true)
+            pulls[parameter].append(z)
+            row = list(table.param.values).index(parameter)
+            levels[parameter].append(central(z, float(table.student_dof.values[row])))
     out = {}
     for parameter, z in pulls.items():
-        values = np.array(z)
+        values, level = np.array(z), np.array(levels[parameter])
         good = values[np.isfinite(values)]
         out[parameter] = {
             "bias": float(good.mean()),
             "scatter": float(good.std(ddof=1)),
-            "within_68": float(np.mean(np.abs(good) < 1.0)),
-            "within_95": float(np.mean(np.abs(good) < 1.96)),
+            "within_68": float(np.mean(level[np.isfinite(values)] < 0.6827)),
+            "within_95": float(np.mean(level[np.isfinite(values)] < 0.95)),
             "fits": int(good.size),
             "failed": failed + int(values.size - good.size),
         }

@@ -49,8 +49,8 @@ def fit_anneal(
         ``counts(species, position)`` after the stage.
     start : xarray.Dataset, callable or (positions, values)
         Where it began: the result of `lliso.fit_exchange`; a measured profile, whose points are
-        joined by straight lines and whose box is not undone; a function of positions (µm); or
-        points. The last two are taken to be exact.
+        joined by a cubic spline and whose box is not undone; a function of positions (µm); or
+        points joined by straight lines. The last two are taken to be exact.
     time : float or str
         Duration of the stage, s.
     ends : tuple

@@ -41,6 +41,10 @@ class CurveFit:
     singular, converged : bool
     state : State
         Curve, derivatives and weights at the end.
+    information : float
+        Of the local spread's variance.
+    drift : numpy.ndarray, shape (k, k)
+        Derivative of the covariance by that variance.
     """
 
     value: FloatArray
@@ -56,6 +60,31 @@ class CurveFit:
     singular: bool
     converged: bool
     state: State
+    information: float = 0.0
+    drift: FloatArray | None = None
+
+    def student_dof(self, direction: FloatArray) -> float:
+        """Degrees of freedom of the variance of ``direction @ value`` (Satterthwaite).
+
+        The local spread is estimated from few points; limits then follow Student's law.
+
+        Parameters
+        ----------
+        direction : numpy.ndarray, shape (k,)
+
+        Returns
+        -------
+        float
+            inf where the spread was not estimated or plays no part.
+        """
+        if self.drift is None or self.information <= 0 or self.spread == 0:
+            return np.inf
+        used = direction != 0
+        variance = direction[used] @ self.covariance[np.ix_(used, used)] @ direction[used]
+        change = direction[used] @ self.drift[np.ix_(used, used)] @ direction[used]
+        if not (np.isfinite(variance) and change > 0):
+            return np.inf
+        return float(2.0 * variance**2 * self.information / change**2)
 
 
 def fit_curve(model: Model, free: Free, fraction: FloatArray, noise: Noise) -> CurveFit:
@@ -117,6 +146,8 @@ def fit_curve(model: Model, free: Free, fraction: FloatArray, noise: Noise) -> C
         singular=singular,
         converged=converged,
         state=state,
+        information=information,
+        drift=state.drift(),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 from scipy.stats import chi2 as chi2_law
 
 from lliso._types import FloatArray
@@ -48,8 +48,6 @@ class Derived:
     unit: str
     value: float
     gradient: FloatArray  # by all reported parameters
-    low: float = np.nan
-    high: float = np.nan
 
 
 def check_level(level: float) -> float:
@@ -163,19 +161,22 @@ def profile_table(
     Returns
     -------
     xarray.Dataset
-        ``value, stderr, low, high`` along ``param`` with ``unit``, ``fixed`` and ``covariance``;
+        ``value, stderr, low, high`` (by Student's law with ``student_dof``, because the local
+        spread is estimated from few points) along ``param`` with ``unit``, ``fixed`` and
+        ``covariance``;
         ``chi2_red_profile`` and ``n_points`` along ``profile``; ``position, fraction,
         fraction_std, curve, residual`` along ``point``; ``chi2, dof, chi2_red, p_value,
         local_spread, local_spread_stderr, success, flags``.
     """
-    z = check_level(level)
-    value, covariance, low, high = _reported(fit, layout, z)
+    check_level(level)
+    columns = _reported(fit, layout, level)
     names = [s.name for s in layout.slots]
     units = [s.unit for s in layout.slots]
     fixed = [not s.free for s in layout.slots]
     for item in derived:
-        value, covariance, low, high = _append(value, covariance, low, high, item, z)
+        columns = _append(columns, item, fit, layout, level)
         names, units, fixed = [*names, item.name], [*units, item.unit], [*fixed, False]
+    value, covariance, low, high, dof = columns
     fatal = any(f in FATAL for f in flags)
     if fatal:
         free = ~np.array(fixed)
@@ -188,6 +189,7 @@ def profile_table(
             "stderr": ("param", np.sqrt(np.diag(covariance))),
             "low": ("param", low),
             "high": ("param", high),
+            "student_dof": ("param", dof, {"long_name": "degrees of freedom of low and high"}),
             "covariance": (("param", "with_param"), covariance),
             **_statistics(fit, success=not (fatal or held), flags=flags),
             **_per_profile(fit, profiles),
@@ -211,8 +213,9 @@ def profile_table(
 
 
 def _reported(
-    fit: CurveFit, layout: Layout, z: float
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    fit: CurveFit, layout: Layout, level: float
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Value, covariance, limits and degrees of freedom, in the units of the table."""
     numbers = layout.full(fit.value)
     k = len(layout.slots)
     inner = np.zeros((k, k))
@@ -221,15 +224,24 @@ def _reported(
     scale = np.array([s.derivative(v) for s, v in zip(layout.slots, numbers, strict=True)])
     scale[[not s.free for s in layout.slots]] = 1.0  # their variance is 0
     covariance = inner * np.outer(scale, scale)
-    low, high = value.copy(), value.copy()
-    for i, slot in enumerate(layout.slots):
-        if slot.free:
-            low[i], high[i] = _limits(slot, numbers[i], z * np.sqrt(inner[i, i]))
-            if np.isnan(inner[i, i]) and slot.form != INVERSE:
-                value[i] = np.nan  # at a bound
-            elif np.isnan(inner[i, i]):
-                low[i], high[i] = slot.reported(_upper(fit, layout, i, z)), np.inf
-    return value, covariance, low, high
+    low, high, dof = value.copy(), value.copy(), np.full(k, np.inf)
+    for j, i in enumerate(layout.moving):
+        slot = layout.slots[i]
+        dof[i] = fit.student_dof(np.eye(len(layout.moving))[j])
+        z = _quantile(level, dof[i])
+        low[i], high[i] = _limits(slot, numbers[i], z * np.sqrt(inner[i, i]))
+        if np.isnan(inner[i, i]) and slot.form != INVERSE:
+            value[i] = np.nan  # at a bound
+        elif np.isnan(inner[i, i]):
+            low[i], high[i] = slot.reported(_upper(fit, layout, i, z)), np.inf
+    return value, covariance, low, high, dof
+
+
+def _quantile(level: float, dof: float) -> float:
+    """Half width of a two-sided interval in standard errors."""
+    if np.isinf(dof):
+        return float(ndtri(0.5 + 0.5 * level))
+    return float(stdtrit(max(dof, 1.0), 0.5 + 0.5 * level))
 
 
 def _upper(fit: CurveFit, layout: Layout, index: int, z: float) -> float:
@@ -255,26 +267,33 @@ def _limits(slot: Slot, number: float, half: float) -> tuple[float, float]:
 
 
 def _append(
-    value: FloatArray,
-    covariance: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
+    columns: tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray],
     item: Derived,
-    z: float,
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    fit: CurveFit,
+    layout: Layout,
+    level: float,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+    value, covariance, low, high, dof = columns
     gradient = np.concatenate([item.gradient, np.zeros(len(value) - item.gradient.size)])
     used = gradient != 0
     cross = covariance[:, used] @ gradient[used]
-    own = gradient[used] @ covariance[np.ix_(used, used)] @ gradient[used]
+    own = float(gradient[used] @ covariance[np.ix_(used, used)] @ gradient[used])
     whole = np.block([[covariance, cross[:, None]], [cross[None, :], np.array([[own]])]])
-    half = z * np.sqrt(own)
-    lower = item.value - half if np.isnan(item.low) else item.low
-    upper = item.value + half if np.isnan(item.high) else item.high
+    numbers = layout.full(fit.value)
+    inner = [item.gradient[i] * layout.slots[i].derivative(numbers[i]) for i in layout.moving]
+    freedom = fit.student_dof(np.nan_to_num(np.array(inner)))
+    half = _quantile(level, freedom) * np.sqrt(own)
+    if item.unit == "1":
+        ends = max(0.0, item.value - half), min(1.0, item.value + half)
+    else:  # a positive quantity: symmetric in its logarithm
+        factor = float(np.exp(half / item.value))
+        ends = item.value / factor, item.value * factor
     return (
         np.append(value, item.value),
         whole,
-        np.append(low, lower),
-        np.append(high, upper),
+        np.append(low, ends[0]),
+        np.append(high, ends[1]),
+        np.append(dof, freedom),
     )
 
 

@@ -124,6 +124,16 @@ class State:
         out[np.ix_(free, free)] = np.linalg.inv(scaled) / np.outer(size, size)
         return out, False
 
+    def drift(self) -> FloatArray:
+        """Return the derivative of the covariance of the parameters by the spread's variance."""
+        a = np.nan_to_num(self.covariance()[0])
+        twice = self.white_jacobian
+        if self.factor is None:
+            twice = twice / np.sqrt(self.variance)[:, None]
+        else:
+            twice = solve_triangular(self.factor.T, twice, lower=False, check_finite=False)
+        return np.asarray(a @ (twice.T @ (self.envelope[:, None] * twice)) @ a)
+
     def restricted(self) -> tuple[float, float]:
         """Score and information of the variance of the local spread (restricted likelihood).
 
