@@ -5,7 +5,11 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.path import Path as Path2D
+from matplotlib.transforms import Affine2D
 
 from lliso.fit.boundaries import cut_profiles, fit_picks
 from lliso.fit.patch import PatchImage
@@ -19,13 +23,14 @@ from lliso.plot import (
     draw_fits,
     draw_map,
     draw_profile,
+    draw_scale_bar,
     figure,
     map_title,
     style,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import xarray as xr
     from matplotlib.axes import Axes
@@ -159,3 +164,99 @@ def figure_of_profiles(ds: xr.Dataset, picks: Picks, **options: Any) -> Figure:
         fig.supxlabel("distance along the cut (µm)", size=STYLE["axes.labelsize"])
         fig.supylabel("⁶Li fraction C", size=STYLE["axes.labelsize"])
     return fig
+
+
+def figure_of_images(
+    images: Mapping[str, xr.DataArray],
+    *,
+    low: float,
+    high: float,
+    cmap: str = "viridis",
+    label: str = "",
+    log: bool = False,
+    window: tuple[float, float, float, float] | None = None,
+    change: xr.DataArray | None = None,
+    reach: float = 1.0,
+    overlay: tuple[Any, Sequence[float], float] | None = None,
+    size: tuple[float, float] = (PAGE_WIDTH, 3.4),
+) -> Figure:
+    """Draw images of maps side by side in the same colours.
+
+    Parameters
+    ----------
+    images : mapping of str to xarray.DataArray
+        By title, shape (y, x) with coordinates in µm (see `lliso.maps.quantities.map_quantity`).
+    low, high : float
+        Ends of the colours.
+    cmap, label : str
+        Colour map and words beside the colour bar.
+    log : bool
+        Logarithmic colours.
+    window : tuple of float, optional
+        x0, x1, y0, y1 in µm to draw; default: all.
+    change : xarray.DataArray, optional
+        One more image, in diverging colours from −`reach` to `reach`.
+    overlay : (array, matrix, opacity), optional
+        Grey values (row, column) over the images, with (a, b, c, d, e, f) of
+        x = a·column + c·row + e, y = b·column + d·row + f.
+    size : tuple of float
+        Width and height in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    panels = [(title, image, cmap, (low, high)) for title, image in images.items()]
+    if change is not None:
+        panels.append(("change of C", change, "RdBu_r", (-reach, reach)))
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    fig, axes = figure(*size, nrows=rows, ncols=columns, squeeze=False)
+    with style():
+        for ax, (title, image, colours, ends) in zip(axes.flat, panels, strict=False):
+            bounds = _bounds(image)
+            shown = ax.imshow(
+                image.values,
+                origin="lower",
+                extent=bounds,
+                cmap=mpl.colormaps[colours].with_extremes(bad="0.85"),
+                norm=(LogNorm if log and colours == cmap else Normalize)(*ends),
+                interpolation="nearest",
+            )
+            if overlay is not None:
+                _overlaid(ax, *overlay)
+            x0, x1, y0, y1 = bounds if window is None else window
+            ax.set(xlabel="x (µm)", ylabel="y (µm)", xlim=(x0, x1), ylim=(y0, y1))
+            ax.set_title(title)
+            draw_scale_bar(ax, x1 - x0)
+            bar = fig.colorbar(shown, cax=ax.inset_axes((1.015, 0.0, 0.022, 1.0)))
+            bar.set_label(label if colours == cmap else "ΔC", size=STYLE["axes.labelsize"])
+            bar.outline.set_linewidth(0.4)
+        for ax in axes.flat[len(panels) :]:
+            ax.set_axis_off()
+    return fig
+
+
+def _bounds(image: xr.DataArray) -> tuple[float, float, float, float]:
+    found: list[float] = []
+    for name in ("x", "y"):
+        at = image[name].values
+        half = 0.5 * float(at[-1] - at[0]) / max(at.size - 1, 1)
+        found += [float(at[0]) - half, float(at[-1]) + half]
+    return found[0], found[1], found[2], found[3]
+
+
+def _overlaid(ax: Axes, grey: Any, matrix: Sequence[float], opacity: float) -> None:
+    a, b, c, d, e, f = matrix
+    rows, columns = grey.shape
+    known = grey[np.isfinite(grey)]
+    image = ax.imshow(
+        grey,
+        origin="lower",
+        extent=(0, columns, 0, rows),
+        cmap="gray",
+        alpha=opacity,
+        vmin=np.percentile(known, 1),
+        vmax=np.percentile(known, 99),
+    )
+    image.set_transform(Affine2D.from_values(a, b, c, d, e, f) + ax.transData)

@@ -252,12 +252,9 @@ class BoundarySession(Session[State]):
         if cut not in self._profiles:
             while len(self._profiles) >= _PROFILES_KEPT:
                 self._profiles.pop(next(iter(self._profiles)))
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", LlisoWarning)
-                profile = line_profile(self.ds, cut)
-            # Said each time the cut is shown, not only when it is computed.
-            profile.attrs["warning"] = " ".join(str(w.message) for w in caught)
-            self._profiles[cut] = profile
+            with warnings.catch_warnings():  # `_on_screen` says it each time the cut is shown
+                warnings.simplefilter("ignore", LlisoWarning)
+                self._profiles[cut] = line_profile(self.ds, cut)
         return self._profiles[cut]
 
     def _chosen(self) -> str:
@@ -323,11 +320,8 @@ class BoundarySession(Session[State]):
             return failed_fit(pick, str(err))
 
     def _shown(self, state: State) -> Screen:
-        cut = state.picks.cut(state.cut)
-        screen = self._on_screen(state, self._live.sums(cut), self._fits, self._rows)
-        if not screen["message"] and (warning := self._profile(cut).attrs["warning"]):
-            screen |= {"message": warning, "level": "warning"}
-        return screen
+        sums = self._live.sums(state.picks.cut(state.cut))
+        return self._on_screen(state, sums, self._fits, self._rows)
 
     def _on_screen(
         self,
@@ -338,7 +332,7 @@ class BoundarySession(Session[State]):
     ) -> Screen:
         cut = state.picks.cut(state.cut)
         failed = [fits[b.name] for b in state.picks.on_cut(cut.name) if not fits[b.name].success]
-        warning = failed[0].message if failed else ""
+        warning = failed[0].message if failed else sums.warning
         boundaries = boundaries_on_screen(state.picks, cut, fits, rows)
         chosen = [b for b in boundaries if b["name"] == state.selected]
         return {

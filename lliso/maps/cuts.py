@@ -156,13 +156,9 @@ def line_profile(ds: xr.Dataset, cut: LineCut, slice_length: float | None = None
     profile = _summed(ds, rows, columns, index, n_slices)
     profile = profile.assign_coords({DISTANCE: slice_distances(along, index, n_slices, step)})
     profile[DISTANCE].attrs = {"units": "um", "long_name": f"distance along {cut.name}"}
-    outside = _outside_fraction(ds, cut)
-    if outside > 0.005:
-        warnings.warn(
-            f"{outside:.1%} of cut '{cut.name}' lies outside the map and is left out",
-            LlisoWarning,
-            stacklevel=2,
-        )
+    outside, words = outside_fraction(map_extent(ds), cut)
+    if words:
+        warnings.warn(words, LlisoWarning, stacklevel=2)
     profile.attrs = {
         **ds.attrs,
         "cut": cut.model_dump_json(),
@@ -263,19 +259,26 @@ def slice_distances(along: FloatArray, index: IntArray, n_slices: int, step: flo
     return np.asarray(np.round(mean, 6), dtype=np.float64)
 
 
-def _outside_fraction(ds: xr.Dataset, cut: LineCut) -> float:
-    """Share of the band's area outside the map: the band is clipped at the map's four edges."""
+def outside_fraction(
+    extent: tuple[tuple[float, float], tuple[float, float]], cut: LineCut
+) -> tuple[float, str]:
+    """Share of the band's area outside the map, and a warning in words if it is worth one.
+
+    The band is clipped at the map's four edges.
+    """
     ux, uy = cut.direction
     half = cut.width / 2
     band = [
         (p[0] - side * half * uy, p[1] + side * half * ux)
         for p, side in ((cut.start, -1), (cut.end, -1), (cut.end, 1), (cut.start, 1))
     ]
-    for axis, (low, high) in enumerate(map_extent(ds)):
+    for axis, (low, high) in enumerate(extent):
         band = _clipped(_clipped(band, axis, low, 1.0), axis, high, -1.0)
     nexts = [*band[1:], *band[:1]]
     area = 0.5 * sum(p[0] * q[1] - q[0] * p[1] for p, q in zip(band, nexts, strict=True))
-    return max(0.0, round(1.0 - area / (cut.length * cut.width), 9))
+    share = max(0.0, round(1.0 - area / (cut.length * cut.width), 9))
+    words = f"{share:.1%} of cut '{cut.name}' lies outside the map and is left out"
+    return share, words if share > 0.005 else ""
 
 
 def _clipped(

@@ -6,14 +6,25 @@ which costs several times more than the sums themselves.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lliso._types import FloatArray
+from lliso.errors import LlisoWarning
 from lliso.maps.carried import effective_counts
-from lliso.maps.cuts import DISTANCE, LineCut, band_pixels, line_profile, slice_distances, slices_of
+from lliso.maps.cuts import (
+    DISTANCE,
+    LineCut,
+    band_pixels,
+    line_profile,
+    map_extent,
+    outside_fraction,
+    slice_distances,
+    slices_of,
+)
 from lliso.maps.fraction import species_counts, sum_frames
 from lliso.schema import LI6, LI7, X, Y, check_map, pixel_size
 
@@ -35,6 +46,8 @@ class CutSums:
         Counts of ⁶Li and of both isotopes (effective ones where the map carries a variance).
     step, width : float
         Length of a slice and width of the cut in µm.
+    warning : str
+        That part of the cut leaves the map, in words.
     """
 
     distance: FloatArray
@@ -42,6 +55,7 @@ class CutSums:
     total: FloatArray
     step: float
     width: float
+    warning: str = ""
 
     @property
     def fraction(self) -> FloatArray:
@@ -55,13 +69,6 @@ class CutSums:
         c = self.fraction
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(np.sqrt(c * (1 - c) / self.total))
-
-
-def sums_of_profile(profile: xr.Dataset) -> CutSums:
-    """Return the counts of a line profile as plain arrays."""
-    light, total = effective_counts(profile)
-    step, width = (float(profile.attrs[k]) for k in ("slice_length", "cut_width"))
-    return CutSums(profile[DISTANCE].values, light, total, step, width)
 
 
 class LiveCuts:
@@ -86,7 +93,7 @@ class LiveCuts:
         # A map with more than counts (a variance, unknown pixels) goes the labelled way.
         self._plain = {str(n) for n, v in ds.data_vars.items() if {X, Y} & set(v.dims)} <= _PLAIN
         self._x, self._y = (np.asarray(ds[k].values, dtype=float) for k in (X, Y))
-        self._pitch = pixel_size(ds)
+        self._pitch, self._extent = pixel_size(ds), map_extent(ds)
         counts = [species_counts(ds, s).values for s in (LI6, LI7)] if self._plain else []
         self._light = counts[0].ravel() if counts else np.zeros(0)
         self._total = (counts[0] + counts[1]).ravel() if counts else np.zeros(0)
@@ -102,7 +109,7 @@ class LiveCuts:
         step, n = slices_of(cut, self._pitch)
         rows, columns, along = band_pixels(self._x, self._y, cut, n * step)
         if not self._plain or rows.size == 0:
-            return sums_of_profile(line_profile(self._ds, cut))
+            return self._labelled(cut)
         index = np.minimum((along / step).astype(np.intp), n - 1)
         at = rows * self._x.size + columns
         distance = slice_distances(along, index, n, step)
@@ -112,4 +119,14 @@ class LiveCuts:
             np.bincount(index, self._total[at], n).astype(float),
             step,
             cut.width,
+            outside_fraction(self._extent, cut)[1],
         )
+
+    def _labelled(self, cut: LineCut) -> CutSums:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LlisoWarning)  # said below
+            profile = line_profile(self._ds, cut)
+        light, total = effective_counts(profile)
+        step, width = (float(profile.attrs[k]) for k in ("slice_length", "cut_width"))
+        words = outside_fraction(self._extent, cut)[1]
+        return CutSums(profile[DISTANCE].values, light, total, step, width, words)

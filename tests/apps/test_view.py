@@ -187,7 +187,7 @@ def test_a_refused_gesture_is_said_in_the_status_line_and_acknowledged(
 ):
     say(view, kind, final, **args)
     ((answer, state, _),) = view.sent
-    screen = state if final else answer["screen"]
+    screen = state if final else {**state, **answer["screen"]}  # as the browser does
     assert (screen["message"], screen["level"]) == (text, "error")
     assert screen["sequence"] == 0
     assert view.failures == []
