@@ -27,8 +27,9 @@ if __name__ == "__main__":
     import atheris
 
     with atheris.instrument_imports(include=["lliso.io", "zipfile"]):
-        import lliso.io  # noqa: F401 - instrumented while it is imported
+        import lliso.io
 
+import lliso.io
 from lliso.errors import FormatError, LlisoWarning
 from lliso.io import read_map
 from lliso.schema import check_map, make_map
@@ -47,6 +48,7 @@ class Target:
     options: tuple[dict[str, Any], ...] = ({"fov": (10, 10)},)
     build: Callable[[bytes, Path], bool] | None = None
     format: str = ""
+    read: Callable[[Path], Any] | None = None
     least: int = 0
     most: int = 2048
 
@@ -61,6 +63,8 @@ def check(name: str, data: bytes, folder: Path) -> str:
     else:
         must_fail = target.build(data, path)
     outcome = "refused"
+    if target.read is not None:
+        return _check_no_map(target.read, path)
     for partial, options in itertools.product((False, True), target.options):
         keywords = {"format": target.format or name, "partial": partial, **options}
         try:
@@ -86,6 +90,22 @@ def _read(path: Path, keywords: dict[str, Any]) -> Any:
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", LlisoWarning)
         return read_map(path, **keywords)
+
+
+def _check_no_map(read: Callable[[Path], Any], path: Path) -> str:
+    """Check what is read as a table."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", LlisoWarning)
+        try:
+            ds = read(path)
+        except FormatError:
+            return "refused"
+        if "counts" in ds and not (ds.counts.values >= 0).all():
+            raise AssertionError("counts are negative or no numbers")
+        if not read(path).identical(ds):
+            raise AssertionError("read twice, it is another table")
+    return "read"
 
 
 # --- valid files to start from, and independent looks at the bytes ---
@@ -234,7 +254,79 @@ def _beside_numbers(data: bytes, path: Path) -> bool:
     return False
 
 
+def _csv_seeds() -> list[bytes]:
+    return [
+        b"1,2,3\n4,5,6\n",
+        b"# Field of View: 0.5 mm x 200 um\n1;2\n3;4\n",
+        b"y/x (um)\t1\t2\n0,5\t7\t8\n1,5\t9\t10\n",
+    ]
+
+
+def _line_seeds() -> list[bytes]:
+    return [
+        b"position (um);6Li;7Li\n0;5210;3190\n120;4876;3514\n240;4500;3600\n",
+        b"# Deadtime Correction: off\ndistance (mm),7Li\n0,5\n0.1,6\n",
+    ]
+
+
+def _depth_seeds() -> list[bytes]:
+    return [
+        (
+            b"# Profile Smoothing is Disabled\r\n#\t\t\t\ttotal\t^6Li+\tLi+\t\r\n"
+            b"#\t\t\t\tN/A\t6.015\t7.016\t\r\n#Data Point #\tSputter Time (s)\tDose (ions)\t"
+            b"Fluence (ions/cm^2)\tIntensity\tIntensity\tIntensity\t\r\n"
+            b"1\t1.5\t1e6\t1e12\t30\t10.5\t19.5\t\r\n2\t3.0\t2e6\t2e12\t31\t11\t20\t\r\n"
+        )
+    ]
+
+
+def _spectrum_seeds() -> list[bytes]:
+    return [
+        (
+            b"# Binning: 200 channels\r\n# Deadtime Correction: on\r\nChannel\tm/z\tIntensity\r\n"
+            b"100\t0.01\t0\r\n300\t0.09\t12\r\n500\t0.25\t3\r\n"
+        )
+    ]
+
+
+def _interval_seeds() -> list[bytes]:
+    return [
+        (
+            b"No.\tCenter Mass (u)\tLower Mass (u)\tUpper Mass (u)\tAssignment\tArea\t"
+            b"Uncorrected Area\r\n1\t6.015\t5.99\t6.04\t^6Li+\t110\t100\r\n"
+            b"2\t7.016\t6.99\t7.04\tLi+\t230\t200\r\n"
+        )
+    ]
+
+
+def _tiff_seeds() -> list[bytes]:
+    import tifffile
+
+    made = []
+    for keywords in ({}, {"compression": "zlib"}, {"imagej": True, "resolution": (2.0, 2.0)}):
+        out = io.BytesIO()
+        tifffile.imwrite(out, np.arange(30, dtype="u2").reshape(2, 3, 5), **keywords)
+        made.append(out.getvalue())
+    return made
+
+
+def _nrrd_seeds() -> list[bytes]:
+    header = (
+        "NRRD0001\ntype: unsigned short\ndimension: 4\nsizes: 2 3 2 2\nendian: big\n"
+        "encoding: raw\nMims_mass_numbers:=6.015 7.016\nMims_mass_symbols:=6Li 7Li\n"
+        "Mims_pixel_width:=500.0\n\n"
+    )
+    return [header.encode() + np.arange(24, dtype=">u2").tobytes()]
+
+
 TARGETS = {
+    "csv": Target("sample_7Li.csv", _csv_seeds),
+    "tiff": Target("sample_7Li.tif", _tiff_seeds, most=4096),
+    "nrrd": Target("sample.nrrd", _nrrd_seeds),
+    "line": Target("line.csv", _line_seeds, read=lliso.io.read_profile),
+    "depth": Target("depth.txt", _depth_seeds, read=lliso.io.read_depth_profile),
+    "spectrum": Target("spectrum.txt", _spectrum_seeds, read=lliso.io.read_spectrum),
+    "intervals": Target("i.txt", _interval_seeds, read=lliso.io.read_mass_intervals),
     "imzml": Target("map.imzML", _imzml_seeds, build=_beside_numbers, most=4096),
     "ita": Target("map.ita", _ita_seeds, most=8192),
     "cameca-im": Target("map.im", _cameca_seeds, _cameca_agrees, most=8192),
