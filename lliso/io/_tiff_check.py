@@ -173,6 +173,13 @@ def _page(
             "the image must be of grey values, got colours; a coloured picture holds no counts: "
             "save the image itself as 16 or 32 bit grey",
         )
+    if one(274, 1) != 1:
+        raise FormatError(
+            path,
+            offset,
+            f"rows must be stored from top to bottom, the file says otherwise (orientation "
+            f"{one(274, 1)}); save it again as it is to be seen",
+        )
     page = Page(width, height, samples, bits.pop(), kind, one(259, 1), 0, order == "<")
     return replace(page, offset=_check_segments(path, data, tags, page, offset))
 

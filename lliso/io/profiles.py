@@ -377,6 +377,8 @@ def _with_variance(ds: xr.Dataset, intervals: PathLike, isotopes: tuple[str, str
                 f"intervals must hold exactly one interval with {name} (m/z {mass:g}), got "
                 f"{inside.size}; overlapping: {table.attrs.get('overlapping_windows', 'none')}"
             )
+    if "overlapping_windows" in table.attrs:
+        ds = ds.assign_attrs(overlapping_windows=table.attrs["overlapping_windows"])
     variance = ds[COUNTS] * factor[:, np.newaxis]
     return ds.assign(variance=variance.assign_attrs(units="1")).assign_coords(
         dead_time_factor=(SPECIES, factor, {"units": "1"})

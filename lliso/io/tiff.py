@@ -144,6 +144,12 @@ def _described(tif: tifffile.TiffFile) -> tuple[list[str], tuple[float, float] |
     unit, wanted = "", 0
     if tif.is_imagej:
         meta = tif.imagej_metadata or {}
+        if any(key in meta for key in ("cf", "c0", "c1")):
+            # So ImageJ keeps signed 16-bit images: 32768 more than is meant.
+            raise ValueError(
+                "ImageJ states a calibration of the grey values: they are not the counts; remove it"
+                " (Image > Type > 32-bit, Analyze > Calibrate: none)"
+            )
         names = [str(n).splitlines()[0].strip() for n in meta.get("Labels") or [] if str(n).strip()]
         unit = str(meta.get("unit", "")).replace("\\u00B5", "µ").strip().lower()
         wanted = int(meta.get("images", 1))

@@ -228,6 +228,11 @@ def test_variance_by_the_mass_intervals(tmp_path):
     ds = read_profile(tmp_path / "p 10um.txt", intervals=table)
     np.testing.assert_allclose(ds.variance.values, 1.1**2 * np.array([[190], [820]]))
     assert ds.attrs["dead_time_corrected"] == "yes"
+    assert "overlapping_windows" not in ds.attrs
+    hydride = "3\t7.035\t7.03\t7.05\tLiH\t0\t0"
+    table.write_text("\n".join([titles, *rows, hydride]) + "\n")
+    ds = read_profile(tmp_path / "p 10um.txt", intervals=table)
+    assert ds.attrs["overlapping_windows"] == "7Li with LiH"
     table.write_text("\n".join([titles, rows[0]]) + "\n")
     with pytest.raises(ValueError, match=r"exactly one interval with 7Li \(m/z 7.016\), got 0"):
         read_profile(tmp_path / "p 10um.txt", intervals=table)

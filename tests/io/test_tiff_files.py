@@ -132,6 +132,24 @@ def test_no_counts(tmp_path, counts):
         read_map(path, fov=FOV)
 
 
+def test_grey_values_that_stand_for_others(tmp_path, counts):
+    """ImageJ keeps signed images with 32768 added and a line that says so."""
+    path = tmp_path / "a_7Li.tif"
+    image = (counts[0] + 32768).astype("u2")
+    meta = {"axes": "YX", "cf": 0, "c0": -32768.0, "c1": 1.0}
+    tifffile.imwrite(path, image, imagej=True, metadata=meta)
+    with pytest.raises(FormatError, match="calibration of the grey values"):
+        read_map(path, fov=FOV)
+
+
+def test_stored_upside_down(tmp_path, counts):
+    path = tmp_path / "a_7Li.tif"
+    tag = (274, "H", 1, 4, True)
+    tifffile.imwrite(path, counts[0].astype("u2"), extratags=[tag], metadata=None)
+    with pytest.raises(FormatError, match=r"top to bottom, .* \(orientation 4\)"):
+        read_map(path, fov=FOV)
+
+
 def test_full_scale_is_suspicious(tmp_path, counts):
     path = tmp_path / "a_7Li.tif"
     tifffile.imwrite(path, np.where(counts[0] > 20, 255, counts[0]).astype("u1"))
