@@ -58,9 +58,8 @@ class View extends Pointing {
   loadImages() { // one that did not change keeps its colours
     const sent = this.model.get("_images"), before = this.images ?? {};
     this.images = Object.fromEntries(Object.entries(sent).map(([name, image]) => [name, before[name]?.version === image.version ? before[name] : unpack({ ...image, type: image.pixels.type, pixels: image.pixels })]));
-    for (const panel of this.list) {
-      if (panel instanceof ImagePanel) panel.element.parentNode.style.flex = `${panel.spec.grow ?? 1.35} 1 ${panel.width()}px`;
-    }
+    const images = this.list.filter((p) => p instanceof ImagePanel && !p.hidden);
+    for (const p of images) p.element.parentNode.style.flex = images.length > 1 ? "1 1 400px" : `${p.spec.grow ?? 1.35} 1 ${p.width()}px`; // several stand side by side
   }
 
   resize(force = false) {

@@ -24,6 +24,7 @@ class CurvePanel extends Panel {
         if (!(high > low)) { low = Number.isFinite(low) ? low - 0.05 : 0; high = Number.isFinite(high) ? high + 0.05 : 1; }
         if (a.log) { low = Math.max(low, high * 1e-30); const room = (high / low) ** 0.06; low /= room; high *= room; }
         else if (axis === "y" || a.margin) { const step = niceStep(high - low, tenth); low = Math.floor(low / step - 0.1) * step; high = Math.ceil(high / step + 0.1) * step; } // whole steps: the axis rests while something is dragged
+        else if ((st.marks ?? []).some((m) => m.type === "points")) { const room = 0.025 * (high - low); low -= room; high += room; } // no point on the frame
         a.range = [low, high];
       }
       this[`${axis}Axis`] = a;

@@ -11,7 +11,7 @@ class Marks {
     const l = this.view.local;
     return l?.mark !== undefined && l.panel === this.panel.name && l.mark === this.nameOf(mark, i) ? l : null;
   }
-  nameOf(mark, i) { return i !== undefined && mark.names ? mark.names[i] : mark.name; }
+  nameOf(mark, i) { return i === undefined ? mark.name : mark.names ? mark.names[i] : i; }
   place(mark, i) { // of one point, or of the mark itself
     const s = this.shift(mark, i), [x, y] = i === undefined ? [mark.x, mark.y] : [mark.x[i], mark.y[i]];
     return s ? [mark.axis === "y" ? x : s.x, mark.axis === "x" ? y : s.y] : [x, y];
@@ -110,7 +110,8 @@ class Marks {
     (m.cased ? panel.cased : panel.stroke).call(panel, ctx, ends, style, (m.width ?? 1.6) + (lit ? 1.2 : 0), m.dash);
     const [[x0, y0], [x1, y1]] = ends;
     if (m.move) { ctx.fillStyle = style; ctx.beginPath(); m.type === "vline" ? ctx.roundRect(x0 - 3, (y0 + y1) / 2 - 11, 6, 22, 3) : ctx.roundRect((x0 + x1) / 2 - 11, y0 - 3, 22, 6, 3); ctx.fill(); }
-    if (m.label) m.type === "vline" ? panel.text(ctx, m.label, x0 + 5, y0 + 9 + 14 * (m.row ?? 0), "left", "middle", style, this.view.font(11, "600")) : panel.text(ctx, m.label, x1 - 4, y0 - 8, "right", "middle", style, this.view.font(11, "600"));
+    const left = x0 > panel.frame.x + panel.frame.w - 8 - 7 * (m.label?.length ?? 0); // no room on the right
+    if (m.label) m.type === "vline" ? panel.text(ctx, m.label, x0 + (left ? -5 : 5), y0 + 9 + 14 * (m.row ?? 0), left ? "right" : "left", "middle", style, this.view.font(11, "600")) : panel.text(ctx, m.label, x1 - 4, y0 - 8, "right", "middle", style, this.view.font(11, "600"));
   }
 
   draw_span(ctx, m, style) {
@@ -166,7 +167,7 @@ class Marks {
     if (!panel.inside(p, { ...panel.frame, x: panel.frame.x - 6, w: panel.frame.w + 12, y: panel.frame.y - 6, h: panel.frame.h + 12 })) return;
     for (const m of this.list) {
       if (!(m.click || m.move || m.remove)) continue;
-      const hit = (d, reach, bias, i) => add(m.move ?? m.click ?? m.remove, d, reach, bias, { mark: m.name, name: this.nameOf(m, i) ?? i, index: i, spec: m });
+      const hit = (d, reach, bias, i) => add(m.move ?? m.click ?? m.remove, d, reach, bias, { mark: m.name, name: this.nameOf(m, i), index: i, spec: m });
       if (m.type === "vline") hit(Math.abs(p[0] - panel.X(this.at(m))), 7, 3);
       else if (m.type === "hline") hit(Math.abs(p[1] - panel.Y(this.at(m))), 7, 3);
       else if (m.type === "points") for (let i = 0; i < m.x.length; i++) { const q = panel.point(...this.place(m, i)); hit(Math.hypot(p[0] - q[0], p[1] - q[1]), Math.max(9, (m.size ?? 0) + 4), 0, i); }

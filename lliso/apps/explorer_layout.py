@@ -37,7 +37,7 @@ def explorer_layout(stages: Sequence[str], overlay: bool) -> dict[str, Any]:
         _setting("quantity", "show", "select"),
         _setting("species", "of", "select"),
         _setting("cmap", "colours", "select"),
-        _setting("low_percent", "from", "number", digits=2, min=0, max=100, wide=64),
+        _setting("low_percent", "percentiles", "number", digits=2, min=0, max=100, wide=64),
         _setting("high_percent", "to", "number", digits=2, min=0, max=100, wide=64, unit="%"),
         *(
             control(
@@ -53,7 +53,7 @@ def explorer_layout(stages: Sequence[str], overlay: bool) -> dict[str, Any]:
                 title="empty: by the percentile",
                 aria=f"{name} end of the colours",
             )
-            for name, words in (("low", "or"), ("high", "to"))
+            for name, words in (("low", "limits"), ("high", "to"))
         ),
         _setting("symmetric", "symmetric", "check"),
         _setting("log", "log", "check"),
