@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,25 @@ import numpy as np
 from lliso.errors import FormatError
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
+#: how long a walk may take at first; none in order took a tenth
+WALK_SECONDS = 10.0
+#: what goes wrong with an error, goes wrong again in the process that reads, and is told there
+_WALK = """
+import sys
+import h5py
+
+def look(name, item):
+    list(item.attrs.items())
+    if isinstance(item, h5py.Dataset):
+        [len(dimension) for dimension in item.dims]
+        item.id.get_storage_size()
+        if item.chunks:
+            item.id.get_num_chunks()
+
+with h5py.File(sys.argv[1], "r") as file:
+    list(file.attrs.items())
+    file.visititems(look)
+"""
 _NO_VALUES = b"This is a netCDF dimension but not a netCDF variable"
 
 
@@ -24,6 +45,42 @@ def end(path: Path) -> int:
         return 0
     at = {0: 40, 1: 44, 2: 28, 3: 28}.get(head[8], 0)
     return int.from_bytes(head[at : at + 8], "little") if 0 < at <= 40 else 0
+
+
+def check_walk(path: Path) -> None:
+    """Refuse a file in whose tables the HDF5 library would lose its way, or its life.
+
+    A damaged file can make the library run in a circle, or crash, and Python can neither interrupt
+    nor catch that. So a process of its own walks through everything but the values first. That
+    costs the start of a Python, and is for files that no checksum vouches for.
+    """
+    size = path.stat().st_size
+    if end(path) > size:
+        raise FormatError(
+            path, size, f"the file must have {end(path)} bytes, got {size}: it ends early; copy it"
+        )
+    limit = WALK_SECONDS + size / 1e8
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", _WALK, str(path)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=limit,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as err:
+        raise FormatError(
+            path,
+            None,
+            f"the HDF5 library did not find its way through the file within {limit:.0f} s: it is "
+            "damaged; copy it again",
+        ) from err
+    except OSError:  # no Python to start: then without
+        return
+    if done.returncode < 0:
+        raise FormatError(
+            path, None, "the HDF5 library crashes on the file: it is damaged; copy it again"
+        )
 
 
 def check_sizes(path: Path, most: int) -> None:

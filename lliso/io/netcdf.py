@@ -96,8 +96,9 @@ def read(path: Path, options: Options) -> xr.Dataset:
             "this is classic netCDF (version 3), lliso reads netCDF-4; convert it with "
             "'nccopy -4 old.nc new.nc', or in xarray with .to_netcdf(new, engine='h5netcdf')",
         )
-    if options.chunks is None:  # else the file may be larger than one wants to read twice
-        _check_seal(path)
+    # A file for a lazy map may be larger than one wants to read twice: its checksum is left.
+    if options.chunks is not None or not _check_seal(path):
+        _hdf5.check_walk(path)
     try:
         _hdf5.check_sizes(path, _MAX_DEFLATE)
         ds = _open(path, options)
@@ -132,8 +133,8 @@ def _seal(path: Path) -> None:
         file.write(_SEAL % crc)
 
 
-def _check_seal(path: Path) -> None:
-    """Refuse a file whose bytes are not those that lliso wrote, before HDF5 sees them.
+def _check_seal(path: Path) -> bool:
+    """Refuse a file whose bytes are not those that lliso wrote; return False if it has no seal.
 
     A file without a seal is of another program, or was changed by one (HDF5 then cuts the seal
     off); HDF5 itself has to find out whether it is in order. Bytes behind the end of the HDF5 that
@@ -149,6 +150,7 @@ def _check_seal(path: Path) -> None:
             "the file is damaged: its bytes are not those that lliso wrote; copy it again from "
             "where it came from",
         )
+    return found is not None
 
 
 def _crc_and_tail(path: Path, size: int) -> tuple[int, bytes]:

@@ -8,6 +8,7 @@ package, which loads the whole file; the compression filters come from the packa
 
 from __future__ import annotations
 
+import mmap
 import re
 import sys
 from collections.abc import Mapping
@@ -47,16 +48,14 @@ _FIELDS = {
 
 
 def sniff(head: bytes, path: Path) -> bool:
-    """Return True for an HDF5 file that calls itself SIMS-H5."""
+    """Return True for an HDF5 file that says somewhere in its bytes that it is SIMS-H5.
+
+    The library is not asked: it may never come back from a damaged file.
+    """
     if not head.startswith(_hdf5.MAGIC) or path.suffix.lower() not in EXTENSIONS:
         return False
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            return _text(file.attrs.get("format", "")) == FORMAT
-    except Exception:  # noqa: BLE001 - damaged HDF5 raises anything; then it is not known to be ours
-        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.find(FORMAT.encode()) >= 0
 
 
 def read(path: Path, options: Options) -> xr.Dataset:
@@ -87,9 +86,12 @@ def read(path: Path, options: Options) -> xr.Dataset:
     _need_plugin()
     import h5py
 
+    _hdf5.check_walk(path)
     try:
         _hdf5.check_sizes(path, _MOST_SHRUNK)
         with h5py.File(path, "r") as file:
+            if _text(file.attrs.get("format", "")) != FORMAT:
+                raise FormatError(path, None, f"the file must call itself {FORMAT}, it does not")
             cube = _images(path, file, windows)
             header = _header(file)
     except FormatError:

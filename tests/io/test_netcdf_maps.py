@@ -1,5 +1,7 @@
 import os
 import random
+import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -9,9 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lliso.errors import FormatError
-from lliso.io import read_map, write_map
+from lliso.io import _hdf5, read_map, write_map
 from lliso.io._hdf5 import end
 from lliso.schema import make_map
+
+NEVER_ENDS = Path(__file__).parent / "damaged" / "hdf5_never_ends.nc"
 
 
 def _map(dtype="int32", frames=None, **attrs):
@@ -254,4 +258,34 @@ def test_a_file_without_a_seal_is_read(tmp_path):
     path = tmp_path / "other.nc"
     _map().to_netcdf(path, engine="h5netcdf")
     assert b"lliso crc32" not in path.read_bytes()
+    xr.testing.assert_identical(read_map(path), _map())
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": {}}])
+def test_a_file_in_which_hdf5_never_ends(monkeypatch, options):
+    """With HDF5 2.0 (h5py 3.16) counting the scales of a dimension runs for ever in this file."""
+    monkeypatch.setattr(_hdf5, "WALK_SECONDS", 2.0)
+    with pytest.raises(FormatError, match=r"did not find its way through the file|is damaged"):
+        read_map(NEVER_ENDS, **options)
+
+
+def test_a_file_that_would_crash_python(tmp_path, monkeypatch):
+    path = tmp_path / "other.nc"
+    _map().to_netcdf(path, engine="h5netcdf")
+    monkeypatch.setattr(_hdf5, "_WALK", "import os; os.abort()")
+    with pytest.raises(FormatError, match="the HDF5 library crashes on the file"):
+        read_map(path)
+
+
+def test_without_a_python_to_start_the_file_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "other.nc"
+    _map().to_netcdf(path, engine="h5netcdf")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+    xr.testing.assert_identical(read_map(path), _map())
+
+
+def test_files_of_lliso_are_read_without_a_second_process(tmp_path, written, monkeypatch):
+    path = tmp_path / "map.nc"
+    path.write_bytes(written)
+    monkeypatch.setattr(_hdf5, "check_walk", None)
     xr.testing.assert_identical(read_map(path), _map())
