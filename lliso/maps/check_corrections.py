@@ -166,7 +166,7 @@ def _yield(ds: xr.Dataset, labels: Any, light: str, heavy: str) -> list[Check]:
     area = _areas(total.shape) if labels is None else np.asarray(labels)
     good &= area > 0
     if labels is not None:  # the beam mixes grains at their boundaries, where grooves are dark
-        good &= minimum_filter(area, 5) == maximum_filter(area, 5)
+        good &= minimum_filter(area, 3) == maximum_filter(area, 3)
     area = np.where(good, area, 0)
     log_yield = np.log(np.where(good, around, 1.0))
     fraction = _area_mean(n6, total, area)

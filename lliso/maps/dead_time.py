@@ -20,8 +20,10 @@ from lliso.schema import COUNTS, FRAME, SPECIES, add_history
 from lliso.units import TIME, parse_quantity
 
 Estimator = Literal["unbiased", "log"]
-#: coordinate along ``species``: dead time of the detector in s
+#: coordinate along ``species``: dead time of the detector, with its unit
 DEAD_TIME = "dead_time"
+#: and the time that each pixel of a frame was looked at, with its unit
+PIXEL_TIME = "pixel_time"
 
 
 def correct_dead_time(
@@ -61,7 +63,8 @@ def correct_dead_time(
         measurement, shared out evenly over the frames).
     tau, dwell : float or str, optional
         For the other kind of detector: dead time and dwell time per pixel and frame, in s or with
-        a unit ("44 ns"). `tau` defaults to the coordinate ``dead_time`` along ``species``.
+        a unit ("44 ns"). Default: the coordinates ``dead_time`` and ``pixel_time`` along
+        ``species``, where the file has them and no shots.
     tau_std : float or str
         Standard error of `tau`; becomes the systematic parameter ``dead_time``.
     species : sequence of str, optional
@@ -109,7 +112,8 @@ def correct_dead_time(
     _check_uncorrected(ds)
     counts = ds[COUNTS]
     chosen = _chosen(ds, species)
-    if tau is None and dwell is None:
+    by_map = shots is None and SHOTS not in ds and "shots_per_pixel" not in ds.attrs
+    if tau is None and dwell is None and not (by_map and DEAD_TIME in ds.coords):
         given = _shots(ds, shots)
         kernel = partial(single_stop, unbiased=estimator == "unbiased")
         parts = _applied(kernel, counts, given)
@@ -118,10 +122,9 @@ def correct_dead_time(
     else:
         if shots is not None:
             raise ValueError("dead time needs either shots or tau and dwell, got both")
-        tau_s, rho = _rho(ds, tau, dwell)
+        tau_s, rho, dwell_s = _rho(ds, tau, dwell)
         parts = _applied(non_paralysable, counts, rho)
         note = f"non-paralysable, tau/dwell = {_text(rho)}"
-        dwell_s = parse_quantity(dwell or 0.0, TIME, "dwell")
         slope = (tau_s, parts[0] ** 2 / dwell_s)
     n, variance, blind = (_only(p, r, chosen) for p, r in zip(parts, _raw(counts), strict=True))
     unknown = blind.any(SPECIES)
@@ -262,24 +265,31 @@ def _shots(ds: xr.Dataset, shots: int | xr.DataArray | None) -> xr.DataArray:
 
 def _rho(
     ds: xr.Dataset, tau: float | str | None, dwell: float | str | None
-) -> tuple[float, xr.DataArray]:
-    """Return τ in s (the mean over species) and τ/T."""
-    if dwell is None:
-        raise ValueError("dead time needs the dwell time per pixel and frame beside tau, got none")
-    seconds = parse_quantity(dwell, TIME, "dwell")
-    if not seconds > 0:
-        raise ValueError(f"dwell must be positive, got {seconds:g} s")
-    if tau is None:
-        if DEAD_TIME not in ds.coords:
-            raise ValueError("dead time needs tau, got none, and the map has no 'dead_time'")
-        known = ds[DEAD_TIME].reset_coords(drop=True).astype(float)
-    else:
-        known = xr.DataArray(parse_quantity(tau, TIME, "tau"))
-    if not bool(np.all((known.values >= 0) & (known.values < seconds))):
+) -> tuple[float, xr.DataArray, xr.DataArray]:
+    """Return τ in s (the mean over species), τ/T and T in s."""
+    times = []
+    for name, coordinate, given in (("tau", DEAD_TIME, tau), ("dwell", PIXEL_TIME, dwell)):
+        if given is not None:
+            times.append(xr.DataArray(parse_quantity(given, TIME, name)))
+        elif coordinate in ds.coords:
+            unit = str(ds[coordinate].attrs.get("units", "s"))
+            known = ds[coordinate].reset_coords(drop=True).astype(float)
+            # a detector of which no dead time is known (secondary electrons) has none to correct
+            times.append(known.fillna(0.0) * parse_quantity(f"1 {unit}", TIME, coordinate))
+        else:
+            raise ValueError(
+                f"dead time needs tau and dwell, got no {name}, and the map has no '{coordinate}'"
+            )
+    seconds, per_pixel = times
+    if not bool(np.all((seconds.values >= 0) & (per_pixel.values > 0))):
         raise ValueError(
-            f"tau must be from 0 to the dwell time of {seconds:g} s, got {known.values}"
+            f"tau must not be negative and dwell must be positive, got {_text(seconds)} s and "
+            f"{_text(per_pixel)} s"
         )
-    return float(known.mean()), known / seconds
+    rho = seconds / per_pixel
+    if not bool(np.all(rho.values < 1)):
+        raise ValueError(f"tau must be below the dwell time, got {_text(rho)} times as much")
+    return float(seconds.mean()), rho, per_pixel
 
 
 def _applied(kernel: Any, counts: xr.DataArray, other: xr.DataArray) -> list[xr.DataArray]:

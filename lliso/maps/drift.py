@@ -49,6 +49,8 @@ _LEAST_LIKENESS, _LEAST_WEAK_LIKENESS = 0.4, 0.1
 _LARGEST_JUMP, _NEIGHBOURS = 2.0, 4
 #: scatter of single frames about their path, in pixels, from which on the path is smoothed
 _SCATTER = 0.15
+#: frames that a path must have to be smoothed
+_FEWEST_TO_SMOOTH = 8
 
 
 def measure_drift(
@@ -132,7 +134,9 @@ def measure_drift(
         if not (good.any() and usual_likeness > 0):
             raise ValueError("drift needs frames that look alike, got none; is there any contrast?")
         jumped = good & _off_path(found.path, good)
-        path, scatter = _smoothed(found.path, good & ~jumped)
+        path, scatter = _filled(found.path, good & ~jumped), 0.0
+        if weak:
+            path, scatter = _smoothed(path)
     status[usable & ~good] = "unlike"
     status[jumped] = "jump"
     offset = (path - path[status == OK].mean(axis=0))[:, ::-1] * pixel_size(ds)
@@ -332,20 +336,25 @@ def _median_slope(x: IntArray, y: FloatArray) -> FloatArray:
     return np.asarray(np.median((y[j] - y[i]) / (x[j] - x[i])[:, None], axis=0))
 
 
-def _smoothed(path: FloatArray, good: BoolArray) -> tuple[FloatArray, float]:
-    """Fill in what failed, and smooth a path that scatters; return it and its scatter in pixels."""
+def _filled(path: FloatArray, good: BoolArray) -> FloatArray:
+    """Give frames that failed the offset that their neighbours suggest."""
     index = np.arange(good.size)
-    filled = np.stack([np.interp(index, index[good], p[good]) for p in path.T], axis=1)
-    if good.sum() < 8:
-        return filled, 0.0
-    bend = np.diff(filled, n=2, axis=0)
-    scatter = 1.4826 * np.median(np.abs(bend), axis=0) / np.sqrt(6)
-    if scatter.max() < _SCATTER:
-        return filled, 0.0
-    d = np.diff(np.eye(good.size), n=2, axis=0)
+    return np.stack([np.interp(index, index[good], p[good]) for p in path.T], axis=1)
+
+
+def _smoothed(path: FloatArray) -> tuple[FloatArray, float]:
+    """Smooth a path that scatters; return it and the scatter of its frames in pixels."""
+    n = len(path)
+    if n < _FEWEST_TO_SMOOTH:
+        return path, 0.0
+    bend = np.diff(path, n=2, axis=0)
+    scatter = float((1.4826 * np.median(np.abs(bend), axis=0) / np.sqrt(6)).max())
+    if scatter < _SCATTER:
+        return path, 0.0
+    d = np.diff(np.eye(n), n=2, axis=0)
     roughness, modes = np.linalg.eigh(d.T @ d)
-    columns = [_cross_validated(p, np.clip(roughness, 0, None), modes) for p in filled.T]
-    return np.stack(columns, axis=1), float(scatter.max())
+    columns = [_cross_validated(p, np.clip(roughness, 0, None), modes) for p in path.T]
+    return np.stack(columns, axis=1), scatter
 
 
 def _cross_validated(values: FloatArray, roughness: FloatArray, modes: FloatArray) -> FloatArray:
