@@ -272,16 +272,7 @@ def _line(
         for p in profiles
     ]
     _warn(files, checks)
-    attrs = {
-        "map_id": hash_of_files((f.name, f.read_bytes()) for f in files),
-        "instrument": "IONTOF",
-        "source": ", ".join(f.name for f in files),
-        "dead_time_corrected": state,
-        "depth_isotopes": "/".join(isotopes),
-        "history": f"summed {len(files)} depth profiles, {_window_text(sputter_time)} "
-        f"(lliso {__version__})",
-        **({"partial": 1} if any("partial" in p.attrs for p in profiles) else {}),
-    }
+    attrs = _line_attrs(files, profiles, state, isotopes, sputter_time)
     ds = _dataset(distance, common, counts.astype(np.int64) if whole else counts, attrs, files[0])
     order = np.argsort(distance, kind="stable")
     columns = {
@@ -294,6 +285,25 @@ def _line(
     ds = ds.assign({n: (DISTANCE, np.array(v)[order]) for n, v in columns.items()})
     ds = ds.assign_coords(mass=(SPECIES, profiles[0]["mass"].values, {"units": "m/z"}))
     return ds if intervals is None else _with_variance(ds, intervals, isotopes)
+
+
+def _line_attrs(
+    files: list[Path],
+    profiles: list[xr.Dataset],
+    dead_time: str,
+    isotopes: tuple[str, str],
+    sputter_time: tuple[float, float] | None,
+) -> dict[str, Any]:
+    return {
+        "map_id": hash_of_files((f.name, f.read_bytes()) for f in files),
+        "instrument": "IONTOF",
+        "source": ", ".join(f.name for f in files),
+        "dead_time_corrected": dead_time,
+        "depth_isotopes": "/".join(isotopes),
+        "history": f"summed {len(files)} depth profiles, {_window_text(sputter_time)} "
+        f"(lliso {__version__})",
+        **({"partial": 1} if any("partial" in p.attrs for p in profiles) else {}),
+    }
 
 
 def _positions(files: list[Path], positions: Positions | None) -> FloatArray:
