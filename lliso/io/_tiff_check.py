@@ -26,7 +26,10 @@ _MAX_PIXELS = 2**31
 
 @dataclass(frozen=True)
 class Page:
-    """Size and place of one page; `offset` is where its pixels begin."""
+    """Size and place of one page.
+
+    `offset` is where its pixels begin, `link` the bytes that point to the next page.
+    """
 
     width: int
     height: int
@@ -36,6 +39,7 @@ class Page:
     compression: int
     offset: int
     little: bool
+    link: slice
 
     @property
     def layout(self) -> tuple[int, ...]:
@@ -73,8 +77,8 @@ def check_pages(path: Path, data: bytes) -> tuple[list[Page], FormatError | None
             break
         seen.add(offset)
         try:
-            tags, following = _directory(path, data, order, big, offset)
-            pages.append(_page(path, data, order, tags, offset))
+            tags, following, link = _directory(path, data, order, big, offset)
+            pages.append(replace(_page(path, data, order, tags, offset), link=link))
         except FormatError as err:
             failure = err
             break
@@ -106,8 +110,8 @@ def _header(path: Path, data: bytes) -> tuple[str, bool, int]:
 
 def _directory(
     path: Path, data: bytes, order: str, big: bool, offset: int
-) -> tuple[dict[int, tuple[int, ...]], int]:
-    """Return the tags with whole numbers, and the place of the next directory."""
+) -> tuple[dict[int, tuple[int, ...]], int, slice]:
+    """Return the tags with whole numbers, the place of the next directory, and where it stands."""
     count_code, entry_bytes, next_code = ("Q", 20, "Q") if big else ("H", 12, "I")
     start = offset + struct.calcsize(order + count_code)
     if start > len(data):
@@ -121,7 +125,8 @@ def _directory(
         tag, values = _entry(path, data, order, big, place)
         if values:
             tags[tag] = values
-    return tags, int(struct.unpack_from(order + next_code, data, end)[0])
+    link = slice(end, end + struct.calcsize(order + next_code))
+    return tags, int(struct.unpack_from(order + next_code, data, end)[0]), link
 
 
 def _entry(
@@ -180,7 +185,17 @@ def _page(
             f"rows must be stored from top to bottom, the file says otherwise (orientation "
             f"{one(274, 1)}); save it again as it is to be seen",
         )
-    page = Page(width, height, samples, bits.pop(), kind, one(259, 1), 0, order == "<")
+    page = Page(
+        width=width,
+        height=height,
+        samples=samples,
+        bits=bits.pop(),
+        kind=kind,
+        compression=one(259, 1),
+        offset=0,
+        little=order == "<",
+        link=slice(0, 0),
+    )
     return replace(page, offset=_check_segments(path, data, tags, page, offset))
 
 
@@ -267,3 +282,12 @@ def _cut(path: Path, data: bytes, what: str) -> FormatError:
         f"{what} must lie in the file, which has {len(data)} bytes: it ends early or is damaged; "
         "copy or save it again",
     )
+
+
+def whole_pages(data: bytes, pages: list[Page]) -> bytes:
+    """Return the file with its chain of pages ended after the last one that is whole.
+
+    What lies behind was found to be damaged, and nobody else shall follow it.
+    """
+    link = pages[-1].link
+    return data[: link.start] + bytes(link.stop - link.start) + data[link.stop :]

@@ -20,7 +20,7 @@ import numpy as np
 from lliso.errors import FormatError, LlisoWarning
 from lliso.io._per_ion import Part, assemble, family, split_name
 from lliso.io._reader import Options, Reader
-from lliso.io._tiff_check import MAGICS, Page, check_pages
+from lliso.io._tiff_check import MAGICS, Page, check_pages, whole_pages
 from lliso.io.iontof_ascii import clean_ion
 
 if TYPE_CHECKING:
@@ -106,8 +106,9 @@ def _part(path: Path, partial: bool) -> Part:
     if failure is not None and not partial:
         cure = f" (partial=True reads the {len(pages)} whole pages)" if len(pages) > 1 else ""
         raise FormatError(path, failure.offset, failure.reason + cure)
+    shown = data if failure is None else whole_pages(data, pages)
     try:
-        with tifffile.TiffFile(io.BytesIO(data)) as tif:
+        with tifffile.TiffFile(io.BytesIO(shown)) as tif:
             names, pitch, wanted = _described(tif)
             shape, axes = _layout(path, tif, pages, wanted)
             stack, n_whole = _pixels(path, tif, data, pages, shape, partial)

@@ -249,3 +249,23 @@ def test_pages_in_a_circle(tmp_path, frames):
     path.write_bytes(data)
     with pytest.raises(FormatError, match="chain of pages is a circle"):
         read_map(path, fov=FOV)
+
+
+def test_a_damaged_page_is_seen_by_nobody_else(tmp_path, frames):
+    """tifffile hung on a tag of 2³¹ values on the second page: it gets the whole pages only."""
+    path = tmp_path / "a_7Li.tif"
+    _write(path, frames)
+    data = bytearray(path.read_bytes())
+    (start,) = struct.unpack_from("<I", data, 4)
+    (n,) = struct.unpack_from("<H", data, start)
+    (second,) = struct.unpack_from("<I", data, start + 2 + 12 * n)
+    for i in range(struct.unpack_from("<H", data, second)[0]):
+        place = second + 2 + 12 * i
+        if struct.unpack_from("<H", data, place)[0] == 278:
+            struct.pack_into("<HI", data, place + 2, 16, 2**31 - 1)
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match="the value of tag 278 must lie in the file"):
+        read_map(path, fov=FOV)
+    ds = read_map(path, fov=FOV, partial=True)
+    assert ds.attrs["partial"] == 1
+    np.testing.assert_array_equal(ds.counts.values, frames[:1])
