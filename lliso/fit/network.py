@@ -41,6 +41,16 @@ _OF_NETWORK = (
     "reach_after",
     "probability",
 )
+#: width of the prior on the curvatures for a population, over that for single boundaries
+_WIDE = 3.0
+#: column of the fit under it -> (unit, what it is)
+_WIDE_COLUMNS = {
+    "step_wide": ("1", "step under a wide prior, for a population"),
+    "slope_wide": ("1/cm", "gradient under a wide prior"),
+    "step_std_wide": ("1", "standard error of step_wide"),
+    "slope_std_wide": ("1/cm", "standard error of slope_wide"),
+    "step_slope_correlation_wide": ("1", "correlation of step_wide and slope_wide"),
+}
 #: fewest interior pixels for a plane in a grain
 _FEWEST_PIXELS = 12
 #: scatter of the true slopes of grains over their mean (0.25 in simulated grains of 34 µm, 0.3 in
@@ -78,7 +88,8 @@ def fit_network(
         Mean in-grain slope in 1/cm for the prior on the curvatures; default: the mean of
         `grain_slopes`, no less than its error.
     prior_width : float
-        Factor on the width of that prior. 1 for single boundaries; 3 for the population of a map
+        Factor on the width of that prior. The columns ``step_wide``, ``slope_wide`` and so on hold
+        the fit with a factor of 3 in any case, for the population of a map
         (`lliso.fit.population`), where noise averages out but the pull of the prior does not.
     refine : bool
         Fit place and angle of each boundary too (where its step is clear enough). Worth it where
@@ -128,7 +139,7 @@ def fit_network(
         allowed.flat[pixels] = True
         fit = _fit(image, geometry, allowed, resolution, prior, refine)
         allowed.flat[pixels] = False
-        rows.append(_row(fit, geometry, row, constants))
+        rows.append(_row(fit, geometry, row, constants) | _wide(fit, (prior_width / _WIDE) ** 2))
     return _table(rows, ds, network, constants, float(slope))
 
 
@@ -211,6 +222,28 @@ def _row(
     return {**{k: row[k] for k in _OF_NETWORK}, **kept, "flags": flags}
 
 
+def _wide(fit: BoundaryFit, factor: float) -> dict[str, float]:
+    """Return step and slope (1/cm) with the precision of the prior multiplied by `factor`.
+
+    The fit is linear: its information and its prior tell what it would be under another one.
+    """
+    if not isinstance(fit, PatchFit):
+        return dict.fromkeys(_WIDE_COLUMNS, np.nan)
+    names = ("level", "step", "slope", "curvature_before", "curvature_after")
+    found = np.array([*(fit.parameters[n] for n in names), fit.along])
+    prior = np.diag(fit.prior_precision)
+    covariance = np.linalg.inv(fit.information + factor * prior)
+    value = covariance @ ((fit.information + prior) @ found)
+    std = np.sqrt(np.diag(covariance))
+    return {
+        "step_wide": float(value[1]),
+        "slope_wide": float(value[2]) * UM_PER_CM,
+        "step_std_wide": float(std[1]),
+        "slope_std_wide": float(std[2]) * UM_PER_CM,
+        "step_slope_correlation_wide": float(covariance[1, 2] / (std[1] * std[2])),
+    }
+
+
 def _table(
     rows: list[dict[str, Any]],
     ds: xr.Dataset,
@@ -219,9 +252,9 @@ def _table(
     slope: float,
 ) -> xr.Dataset:
     table = xr.Dataset(coords={BOUNDARY: network[BOUNDARY].values})
-    for name in (*_OF_NETWORK, *(c for c in COLUMNS if c not in _OF_CUTS)):
+    for name in (*_OF_NETWORK, *(c for c in COLUMNS if c not in _OF_CUTS), *_WIDE_COLUMNS):
         attrs = network[name].attrs if name in _OF_NETWORK else None
-        unit, text = COLUMNS.get(name, ("", ""))
+        unit, text = (COLUMNS | _WIDE_COLUMNS).get(name, ("", ""))
         table[name] = (
             BOUNDARY,
             np.array([row[name] for row in rows]),

@@ -112,3 +112,14 @@ def test_what_does_not_fit_together(case):
         fit_network(ds, net, d_bulk=-1.0)
     with pytest.raises(ValueError, match="farther than 90 um from its boundaries, got none"):
         grain_slopes(ds, net, erosion=90.0)
+
+
+def test_wide_columns_are_the_fit_under_the_wide_prior(case):
+    ds, _, net = case
+    table = fit_network(ds, net, d_bulk=D_BULK)
+    wide = fit_network(ds, net, d_bulk=D_BULK, prior_width=3.0)
+    for name in ("step", "slope", "step_std", "slope_std", "step_slope_correlation"):
+        a, b = table[f"{name}_wide"].values, wide[name].values
+        # The weights are those of the narrow fit: the same to the accuracy of a fitted fraction.
+        np.testing.assert_allclose(a, b, rtol=2e-3, atol=1e-2 * np.nanmedian(np.abs(b)))
+        np.testing.assert_allclose(wide[f"{name}_wide"].values, b, rtol=1e-6)

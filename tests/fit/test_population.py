@@ -136,3 +136,27 @@ def test_predicted_d_eff_of_a_laminate():
         predicted_d_eff(P, D_BULK, 10.0, dimensions=1)
     with pytest.raises(ValueError, match="permeability must be positive, got 0"):
         predicted_d_eff(0.0, D_BULK, 10.0)
+
+
+def test_short_boundaries_are_left_out_where_there_are_others():
+    rng = np.random.default_rng(7)
+    t, true = table(rng, slope_noise=0.1, step_noise=0.0005)
+    short = np.arange(240) % 3 == 0
+    seen = np.where(short, 0.8, 1.0) * t.slope.values
+    t = t.assign(slope=("boundary", seen), length=("boundary", np.where(short, 5.0, 20.0)))
+    found = population_permeability(t)
+    assert (found.n, found.flags) == (160, ())
+    assert found.permeability == pytest.approx(true, rel=0.02)
+    everything = population_permeability(t, shortest=0.0)
+    assert everything.n == 240
+    assert everything.permeability < 0.96 * true
+    few = population_permeability(t.isel(boundary=slice(0, 36)))
+    assert (few.n, few.flags) == (36, ("short_boundaries",))
+
+
+def test_columns_of_the_wide_prior_are_preferred():
+    rng = np.random.default_rng(8)
+    t, true = table(rng, slope_noise=0.1, step_noise=0.0005)
+    names = ("step", "slope", "step_std", "slope_std", "step_slope_correlation")
+    wide = t.assign({f"{n}_wide": t[n] for n in names}).assign(slope=0.5 * t.slope)
+    assert population_permeability(wide).permeability == pytest.approx(true, rel=0.02)

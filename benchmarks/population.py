@@ -1,0 +1,143 @@
+"""P of the population of a map over its true, step²-weighted mean, and what its error is worth.
+
+    python benchmarks/population.py --structures 10 --draws 40 --fields build/fields
+
+The boundaries are the true ones; the truth is the step²-weighted mean of P over all boundaries of
+the map, whether they could be fitted or not. Draws of one structure share its grains: the errors of
+mean and coverage are from the scatter between structures. Beside `population_permeability` the
+table has its estimate without a shortest length, and the interval of a bootstrap that draws
+boundaries one by one. Everything is simulated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from network_draws import draws_of, table_of
+from structures import D_BULK, structure
+
+from lliso.fit.population import PopulationEstimate, population_permeability
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+COUNTS = (100, 600, 3000)
+PRIOR_WIDTH = 3.0  # of the columns ..._wide of `lliso.fit.network.fit_network`
+RESAMPLES = 200
+
+
+def bootstrap(table: xr.Dataset, rng: np.random.Generator) -> np.ndarray:
+    """Quantiles of P at 2.5, 15.9, 84.1 and 97.5 % over boundaries drawn one by one, cm/s."""
+    long = (table["length"].values >= 8.0) & np.isfinite(table["slope"].values)
+    s, g, ss, sg, c = (
+        table[n].values[long]
+        for n in ("step", "slope", "step_std", "slope_std", "step_slope_correlation")
+    )
+    w = 1.0 / (sg**2 + (0.25 * table.attrs["mean_slope_per_cm"]) ** 2)
+    top, bottom = w * (g * s - c * ss * sg), w * (s**2 - ss**2)
+    at = rng.integers(0, s.size, (RESAMPLES, s.size))
+    return D_BULK * np.quantile(top[at].sum(1) / bottom[at].sum(1), (0.025, 0.1587, 0.8413, 0.975))
+
+
+def one_setting(kind: str, counts: int, structures: int, draws: int, folder: Path) -> dict:
+    """Run all draws of one grain size and number of counts."""
+    rows = []
+    rng = np.random.default_rng([int(kind), counts])
+    for number in range(structures):
+        s = structure(kind, number, folder)
+        found, _ = draws_of(s, counts, draws, PRIOR_WIDTH, 1, folder)
+        known = np.isfinite(found["p"].values)
+        weight = found["true_step"].values[known] ** 2
+        true = float(np.sum(weight * found["p"].values[known]) / weight.sum())
+        for k in range(draws):
+            table = table_of(found, k)
+            e = population_permeability(table)
+            every = population_permeability(table, shortest=0.0)
+            low, low68, high68, high = bootstrap(table, rng)
+            rows.append(
+                {
+                    "number": number,
+                    "ratio": e.permeability / true,
+                    "std": e.std / true,
+                    "in68": _holds(e, true)[0],
+                    "in95": _holds(e, true)[1],
+                    "flagged": "low_counts" in e.flags,
+                    "every": every.permeability / true,
+                    "every68": _holds(every, true)[0],
+                    "every95": _holds(every, true)[1],
+                    "boot68": low68 <= true <= high68,
+                    "boot95": low <= true <= high,
+                }
+            )
+    return {"kind": kind, "counts": counts, "structures": structures, **summary(rows)}
+
+
+def _holds(e: PopulationEstimate, true: float) -> tuple[bool, bool]:
+    return e.low68 <= true <= e.high68, e.low <= true <= e.high
+
+
+def summary(rows: list[dict]) -> dict:
+    """Means over draws, and their errors from the scatter between structures."""
+    number = np.array([r["number"] for r in rows])
+    result: dict = {"draws": len(rows)}
+    for name in rows[0]:
+        if name == "number":
+            continue
+        values = np.array([float(r[name]) for r in rows])
+        by = np.array([np.nanmean(values[number == n]) for n in np.unique(number)])
+        result[name] = float(np.nanmean(values))
+        result[f"{name}_error"] = float(by.std(ddof=1) / np.sqrt(by.size))
+        if name == "ratio":
+            result["scatter"] = float(np.nanstd(values))
+    return result
+
+
+def table(results: list[dict]) -> str:
+    """Results as Markdown."""
+
+    def pm(r: dict, name: str) -> str:
+        return f"{r[name]:.3f} ± {r[name + '_error']:.3f}"
+
+    head = (
+        "| grains | counts | draws | P / truth, mean | scatter | stated | 68 % holds | 95 % holds "
+        "| flagged `low_counts` | with short boundaries too: mean, 68 / 95 % "
+        "| bootstrap over boundaries: 68 / 95 % |\n|---|---|---|---|---|---|---|---|---|---|---|\n"
+    )
+    rows = [
+        f"| {r['kind']} µm | {r['counts']:,} | {r['structures']} × {r['draws'] // r['structures']} "
+        f"| {pm(r, 'ratio')} | {r['scatter']:.3f} | {r['std']:.3f} | {pm(r, 'in68')} "
+        f"| {pm(r, 'in95')} | {r['flagged']:.0%} "
+        f"| {r['every']:.3f}, {r['every68']:.2f} / {r['every95']:.2f} "
+        f"| {r['boot68']:.2f} / {r['boot95']:.2f} |"
+        for r in results
+    ]
+    return head + "\n".join(rows) + "\n"
+
+
+def main() -> None:
+    """Run all settings."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--structures", type=int, default=10)
+    parser.add_argument("--draws", type=int, default=40, help="per structure")
+    parser.add_argument("--fields", default="build/fields")
+    parser.add_argument("--counts", type=int, nargs="*", default=list(COUNTS))
+    parser.add_argument("-o", "--out", default="benchmarks/results")
+    args = parser.parse_args()
+    results = []
+    for kind in ("16", "34"):
+        for counts in args.counts:
+            one = one_setting(kind, counts, args.structures, args.draws, Path(args.fields))
+            results.append(one)
+            print(json.dumps(one), flush=True)
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "population.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (out / "population.md").write_text(table(results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
