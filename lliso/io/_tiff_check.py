@@ -210,8 +210,8 @@ def _check_segments(
         raise FormatError(
             path,
             offset,
-            f"the page must have {len(expected)} strips or tiles, got {len(places)} places and "
-            f"{len(sizes)} sizes; the file is damaged",
+            f"the strips or tiles must cover the page, got {len(places)} places and {len(sizes)} "
+            "sizes that do not; the file is damaged",
         )
     for place, size, n_bytes in zip(places, sizes, expected, strict=True):
         if place + size > len(data) or not place:
@@ -239,6 +239,8 @@ def _segment_bytes(
     if rows < 1:
         raise FormatError(path, offset, "a strip must have rows, got none; the file is damaged")
     n = ceil(page.height / rows)
+    if n * planes > len(tags.get(273, ())):
+        return [0] * (len(tags.get(273, ())) + 1)  # too few, as above
     last = page.height - rows * (n - 1)
     return ([rows * page.width * pixel] * (n - 1) + [last * page.width * pixel]) * planes
 
