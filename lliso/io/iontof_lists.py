@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 _INTERVAL_COLUMNS = ("Center Mass (u)", "Lower Mass (u)", "Upper Mass (u)")
 
 
+#: flight times are of some ten million channels at most
+_MOST_CHANNELS = 2**31 - 1
+
+
 def read_spectrum(path: str | os.PathLike[str], *, partial: bool = False) -> xr.Dataset:
     """Read a mass spectrum that IONTOF SurfaceLab exported as text.
 
@@ -63,7 +67,7 @@ def read_spectrum(path: str | os.PathLike[str], *, partial: bool = False) -> xr.
             path, 1, "a spectrum must have the titles 'Channel', 'm/z', 'Intensity'; another export"
         )
     header = "\n".join(lines[:start])
-    binning = re.search(r"Binning:\s*(\d+)", header)
+    binning = re.search(r"Binning:\s*(\d{1,9})\b", header)
     dead_time = re.search(r"Deadtime Correction:\s*(on|off)\b", header, re.IGNORECASE)
     values = _plain_rows(path, lines, start + 1, 3)
     _check_channels(path, values, start + 2, int(binning[1]) if binning else None)
@@ -107,6 +111,10 @@ def _plain_rows(path: Path, lines: list[str], start: int, width: int) -> FloatAr
 
 def _check_channels(path: Path, values: FloatArray, first: int, binning: int | None) -> None:
     """Every line is one bin further; only the last bin may be shorter."""
+    if values[:, 0].max() > _MOST_CHANNELS or np.any(values[:, 0] % 1):
+        raise FormatError(
+            path, first, f"channels must be whole and at most {_MOST_CHANNELS}; damaged"
+        )
     steps = np.diff(values[:, 0])
     expected = binning if binning else (steps[0] if steps.size else 0.0)
     bad = steps[:-1] != expected if steps.size > 1 else np.zeros(0, dtype=bool)

@@ -162,7 +162,7 @@ def _profile_header(path: Path, lines: list[str]) -> list[str]:
             "counting statistics: export the profile again without",
         )
     titles = cells(lines[3])
-    if not titles[0].startswith("#Data Point") or len(titles) <= _FIXED + 1:
+    if len(titles) <= _FIXED + 1 or not titles[0].startswith("#Data Point"):
         raise FormatError(
             path,
             4,

@@ -155,7 +155,7 @@ def _table(path: Path) -> xr.Dataset:
             "export again, or add the line break if the file is whole",
         )
     names = table.names
-    if len(names) != table.values.shape[1] or _POSITION.match(names[0]) is None:
+    if not 1 < len(names) == table.values.shape[1] or _POSITION.match(names[0]) is None:
         raise FormatError(
             path,
             table.lines[0],
