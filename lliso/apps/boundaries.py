@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lliso.apps.boundary_session import BoundarySession
@@ -46,6 +47,7 @@ def pick_boundaries(
     delta: float | str = "0.5 nm",
     resolution: float | str = 1.0,
     cut: str | None = None,
+    stages: Mapping[str, xr.Dataset] | None = None,
 ) -> BoundaryApp:
     """Open the app that picks grain boundaries on a line cut of a map.
 
@@ -64,6 +66,9 @@ def pick_boundaries(
         Full width at half maximum of the point spread function in µm, or a string with a unit.
     cut : str, optional
         Name of the cut to show; default: the first.
+    stages : mapping of str to xarray.Dataset, optional
+        Maps of the same place at other times: their profiles along the same cuts, and one D_gb/δ
+        for all (`lliso.fit_stages`). The picks are anchored to them too.
 
     Returns
     -------
@@ -83,7 +88,13 @@ def pick_boundaries(
     session, widget = open_view(
         key_of(picks, f"map:{ds.attrs.get('map_id', '')}"),
         lambda: BoundarySession(
-            ds, picks, d_bulk=d_bulk, delta=delta, resolution=resolution, cut=cut
+            ds,
+            picks,
+            d_bulk=d_bulk,
+            delta=delta,
+            resolution=resolution,
+            cut=cut,
+            stages=stages,
         ),
         _picture,
         headless="lliso.apps.boundary_session.BoundarySession and lliso.fit_boundaries",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lliso.apps.cut_gestures import LONGEST_NAME
+from lliso.apps.gestures import LONGEST_NAME as LONGEST
 from lliso.apps.parts import axis, button, control, curve_panel, image_panel, key
 
 HELP = (
@@ -24,7 +25,11 @@ HELP = (
     ("arrows", "with nothing selected: move the cut (Shift: coarse)"),
     ("+ −", "wider or narrower cut (Shift: coarse)"),
     ("Delete, Backspace", "remove the selected boundary"),
+    ("P", "propose boundaries on this cut: click a dashed line to accept, right-click to drop"),
+    ("A", "accept all that is proposed"),
     ("C", "new cut beside the one shown"),
+    ("E", "extend: the next leg of a path, from B on"),
+    ("S", "square: turn the cut until it crosses the boundary at a right angle"),
     ("F2", "name the cut"),
     ("click another cut", "on the map: show it"),
     ("wheel, Page ↑ ↓", "zoom the map (Ctrl + wheel without a click before); Home: all of it"),
@@ -57,17 +62,28 @@ def boundary_layout() -> dict[str, Any]:
                 interactors=["boundaries"],
                 x=axis("distance along the cut (µm)"),
                 y=axis("isotope fraction C"),
+                low=176,
             ),
+            curve_panel("residuals", under="profile", tall=70, top=4),
         ],
         "controls": _controls(),
         "buttons": [
             button("New cut", "new_cut", "C: one more cut, beside the one shown"),
+            button("Extend", "extend_cut", "E: the next leg of a path, from B on"),
+            button(
+                "Square",
+                "square_cut",
+                "S: turn the cut until it crosses the boundary at a right angle",
+                needs="fitted",
+            ),
             button(
                 "Remove cut",
                 "remove_cut",
                 "remove the cut shown, with its boundaries",
                 needs="remove_cut",
             ),
+            button("Propose", "propose", "P: show where boundaries might be on this cut"),
+            button("Accept all", "accept_all", "A: mark all that is proposed", needs="ghosts"),
             button(
                 "Remove boundary",
                 "remove",
@@ -79,6 +95,10 @@ def boundary_layout() -> dict[str, Any]:
             key("Delete", "remove", needs="selected"),
             key("Backspace", "remove", needs="selected"),
             key("c", "new_cut"),
+            key("e", "extend_cut"),
+            key("s", "square_cut"),
+            key("p", "propose"),
+            key("a", "accept_all"),
             {"key": "F2", "focus": "name"},
         ],
         "help": [list(row) for row in HELP],
@@ -123,4 +143,35 @@ def _controls() -> list[dict[str, Any]]:
                 **unit,
             )
         )
+    made.append(
+        control(
+            "boundary",
+            "boundary",
+            "text",
+            "rename_boundary",
+            arg="new",
+            aria="name of the boundary",
+            most=LONGEST,
+            wide=70,
+        )
+    )
+    for name, label, words in (
+        ("position", "at", "position of the boundary"),
+        ("low", "window", "start of its window"),
+        ("high", "to", "end of its window"),
+    ):
+        unit = {"unit": "µm"} if name == "high" else {}
+        made.append(
+            control(
+                name,
+                label,
+                "number",
+                "boundary_numbers",
+                arg=name,
+                aria=f"{words} in µm",
+                digits=2,
+                **unit,
+            )
+        )
+    made.append(control("note", "note", "text", "note", aria="note", wide=220))
     return made

@@ -7,32 +7,32 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lliso.apps.boundary_doing import BoundaryDoing
 from lliso.apps.boundary_layout import boundary_layout
 from lliso.apps.boundary_report import boundary_code, boundary_csv
-from lliso.apps.cut_gestures import (
-    BESIDE,
-    distance_of_click,
-    first_cut,
-    new_cut,
-    remove_cut,
-    rename_cut,
-)
-from lliso.apps.gestures import add_boundary, move_boundary, move_window, replace_cut
+from lliso.apps.cut_gestures import BESIDE, first_cut
 from lliso.apps.parts import Picture, layer, table
 from lliso.apps.screen import (
+    boundaries_fits,
     boundaries_on_screen,
+    control_values,
+    ghosts_on_map,
+    ghosts_on_profile,
     image_on_screen,
     in_order,
     map_title,
     others_on_screen,
     profile_on_screen,
+    residuals_on_screen,
     table_rows,
 )
-from lliso.apps.session import Screen, Session
+from lliso.apps.session import Screen
+from lliso.apps.stages import OtherStages
 from lliso.apps.state import State, opened
 from lliso.errors import LlisoWarning
 from lliso.fit.boundaries import fit_picks, mean_grain_slope
@@ -41,11 +41,11 @@ from lliso.fit.patch import PatchImage
 from lliso.fit.table import Constants, boundary_row
 from lliso.fit.window import window_of
 from lliso.fit.words import READABLE
-from lliso.maps.cuts import LineCut, line_profile, map_extent
+from lliso.maps.cuts import LineCut, line_profile
 from lliso.maps.fraction import sum_frames
 from lliso.maps.live_cuts import CutSums, LiveCuts
 from lliso.maps.picks import Picks
-from lliso.schema import LI6, LI7, check_map, pixel_size
+from lliso.schema import LI6, LI7, check_map
 from lliso.units import LENGTH, parse_quantity
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 _PROFILES_KEPT = 64
 
 
-class BoundarySession(Session[State]):
+class BoundarySession(BoundaryDoing):
     """Pick grain boundaries on line cuts of one map.
 
     Parameters
@@ -76,6 +76,9 @@ class BoundarySession(Session[State]):
         Full width at half maximum of the point spread function in µm, or a string with a unit.
     cut : str, optional
         Name of the cut to show; default: the first.
+    stages : mapping of str to xarray.Dataset, optional
+        Maps of the same place at other times: shown in the same profile, fitted with one D_gb/δ
+        per boundary (`lliso.fit_stages`).
 
     Raises
     ------
@@ -94,6 +97,7 @@ class BoundarySession(Session[State]):
         delta: float | str = "0.5 nm",
         resolution: float | str = 1.0,
         cut: str | None = None,
+        stages: Mapping[str, xr.Dataset] | None = None,
     ) -> None:
         check_map(ds, needs=(LI6, LI7))
         self.ds = sum_frames(ds).load()
@@ -115,19 +119,11 @@ class BoundarySession(Session[State]):
         self._fits: dict[str, BoundaryFit] = {}
         self._live = LiveCuts(self.ds)
         self._map_picture = image_on_screen(self.ds)
+        self._others = OtherStages(self.ds, dict(stages or {}), self.resolution)
+        start = self._others.anchored(start)
         super().__init__(State(start, name), path)
 
     # what there is -----------------------------------------------------------------------------
-    @property
-    def picks(self) -> Picks:
-        """The picks as they are now."""
-        return self._state.picks
-
-    @property
-    def cut(self) -> LineCut:
-        """The cut that is shown."""
-        return self.picks.cut(self._state.cut)
-
     @property
     def rows(self) -> dict[str, dict[str, Any]]:
         """The table's rows by boundary, as numbers (see `lliso.fit.table.COLUMNS`)."""
@@ -141,112 +137,9 @@ class BoundarySession(Session[State]):
         """Return the fraction map."""
         return {"fraction": self._map_picture}
 
-    # what a person does ------------------------------------------------------------------------
-    def _do_cut_start(self, final: bool, x: float, y: float) -> State:
-        return self._with_cut(final, start=self._on_map(x, y))
-
-    def _do_cut_end(self, final: bool, x: float, y: float) -> State:
-        return self._with_cut(final, end=self._on_map(x, y))
-
-    def _do_cut_body(self, final: bool, dx: float, dy: float) -> State:
-        cut = self.cut
-        (x0, x1), (y0, y1) = map_extent(self.ds)
-        xs, ys = (cut.start[0], cut.end[0]), (cut.start[1], cut.end[1])
-        dx = min(max(dx, x0 - min(xs)), x1 - max(xs))
-        dy = min(max(dy, y0 - min(ys)), y1 - max(ys))
-        moved = cut.moved(dx, dy)
-        return self._with_cut(final, start=moved.start, end=moved.end)
-
-    def _do_cut_width(self, final: bool, width: float) -> State:
-        return self._with_cut(final, width=max(float(width), self._least_width()))
-
-    def _do_cut_numbers(
-        self,
-        final: bool,
-        x0: float | None = None,
-        y0: float | None = None,
-        x1: float | None = None,
-        y1: float | None = None,
-        width: float | None = None,
-    ) -> State:
-        (ax, ay), (bx, by) = self.cut.start, self.cut.end
-        start = (ax if x0 is None else x0, ay if y0 is None else y0)
-        end = (bx if x1 is None else x1, by if y1 is None else y1)
-        width = self.cut.width if width is None else width
-        return self._with_cut(final, start=start, end=end, width=width)
-
-    def _do_boundary_move(
-        self, final: bool, name: str, distance: float, snap: bool = True
-    ) -> State:
-        profile = self._profile(self.picks.cut(self.picks.boundary(name).cut))
-        picks = move_boundary(self.picks, name, distance, profile, snap=final and snap)
-        return replace(self._state, picks=picks, selected=name)
-
-    def _do_window_move(self, _final: bool, name: str, side: str, distance: float) -> State:
-        picks = move_window(self.picks, name, side, distance)
-        return replace(self._state, picks=picks, selected=name)
-
-    def _do_add_at_distance(self, _final: bool, distance: float) -> State:
-        picks, name, doubt = add_boundary(self.picks, self.cut, distance, self._profile(self.cut))
-        if doubt:
-            self._say(f"{doubt}; Ctrl+Z takes it back", "warning")
-        return replace(self._state, picks=picks, selected=name)
-
-    def _do_add_at_point(self, final: bool, x: float, y: float) -> State:
-        return self._do_add_at_distance(final, distance_of_click(self.cut, x, y))
-
-    def _do_remove(self, _final: bool, name: str | None = None) -> State:
-        name = self._chosen() if name is None else name
-        picks = self.picks.without_boundary(name)
-        self._say(f"boundary {name} removed; Ctrl+Z brings it back")
-        return replace(self._state, picks=picks, selected=None)
-
-    def _do_select(self, _final: bool, name: str | None) -> State:
-        cut = self._state.cut if name is None else self.picks.boundary(name).cut
-        return replace(self._state, cut=cut, selected=name)
-
-    def _do_choose_cut(self, _final: bool, name: str) -> State:
-        return replace(self._state, cut=self.picks.cut(name).name, selected=None)
-
-    def _do_new_cut(self, _final: bool) -> State:
-        cut = new_cut(self.picks, self.cut, self.ds)
-        self._say(f"{cut.name} is new: drag it to where you want it; Ctrl+Z takes it back")
-        return State(self.picks.with_cut(cut), cut.name)
-
-    def _do_remove_cut(self, _final: bool, name: str | None = None) -> State:
-        name = self._state.cut if name is None else name
-        picks, words = remove_cut(self.picks, name)
-        self._say(words)
-        if name != self._state.cut:
-            return replace(self._state, picks=picks)
-        before = max([c.name for c in self.picks.cuts].index(name) - 1, 0)
-        return State(picks, picks.cuts[before].name)
-
-    def _do_rename_cut(self, _final: bool, new: str, name: str | None = None) -> State:
-        name = self._state.cut if name is None else name
-        at = [c.name for c in self.picks.cuts].index(self.picks.cut(name).name)
-        picks = rename_cut(self.picks, name, new)
-        shown = picks.cuts[at].name if name == self._state.cut else self._state.cut
-        return replace(self._state, picks=picks, cut=shown)
-
     def close(self) -> None:
         """Let go of everything that was computed; the picks stay readable."""
         self._profiles.clear()
-
-    # how it is done ----------------------------------------------------------------------------
-    def _with_cut(self, final: bool, **changes: Any) -> State:
-        cut = LineCut(**{**dict(self.cut), **changes})
-        picks, fallen = replace_cut(self.picks, cut, self._profile, final=final)
-        if fallen:
-            self._say(f"boundary {', '.join(fallen)} would fall off the cut", "warning")
-        return replace(self._state, picks=picks)
-
-    def _on_map(self, x: float, y: float) -> tuple[float, float]:
-        (x0, x1), (y0, y1) = map_extent(self.ds)
-        return min(max(float(x), x0), x1), min(max(float(y), y0), y1)
-
-    def _least_width(self) -> float:
-        return max(pixel_size(self.ds))
 
     def _profile(self, cut: LineCut) -> xr.Dataset:
         if cut not in self._profiles:
@@ -256,11 +149,6 @@ class BoundarySession(Session[State]):
                 warnings.simplefilter("ignore", LlisoWarning)
                 self._profiles[cut] = line_profile(self.ds, cut)
         return self._profiles[cut]
-
-    def _chosen(self) -> str:
-        if self._state.selected is None:
-            raise ValueError("a boundary must be selected first; click it, or its row")
-        return self._state.selected
 
     # what is kept and shown --------------------------------------------------------------------
     def _kept(self, state: State) -> Picks:
@@ -299,6 +187,7 @@ class BoundarySession(Session[State]):
         fits = fit_picks(self._image, profiles, picks, resolution=self.resolution)
         self._fits = {fit.name: fit for fit in fits}
         self._rows = {fit.name: boundary_row(fit, picks, self.constants) for fit in fits}
+        self._others.compute(picks, self.constants)
 
     def _preview(self, state: State) -> Screen:
         """Return the screen of a state that is not committed, with a quick fit of the cut shown."""
@@ -347,25 +236,24 @@ class BoundarySession(Session[State]):
             "least_width": self._least_width(),
             "profile": profile_on_screen(sums),
             "boundaries": boundaries,
-            "controls": self._values(state, cut),
-            "can": {"remove_cut": len(state.picks.cuts) > 1},
-            "panels": {
-                "map": {"layers": [layer("fraction")]},
-                "profile": {"result": _result(chosen[0]) if chosen else ""},
+            "controls": control_values(state, cut),
+            "can": {
+                "remove_cut": len(state.picks.cuts) > 1,
+                "fitted": bool(boundaries),
+                "ghosts": bool(state.proposed),
             },
-            **table(READABLE, table_rows(in_order(state.picks, rows), rows)),
-        }
-
-    def _values(self, state: State, cut: LineCut) -> dict[str, Any]:
-        names = [c.name for c in state.picks.cuts]
-        return {
-            "cuts": {"value": cut.name, "options": names, "hidden": len(names) < 2},
-            "name": cut.name,
-            "x0": cut.start[0],
-            "y0": cut.start[1],
-            "x1": cut.end[0],
-            "y1": cut.end[1],
-            "width": cut.width,
+            "panels": {
+                "map": {"layers": [layer("fraction")], "marks": ghosts_on_map(state)},
+                "profile": {
+                    "result": _result(chosen[0]) if chosen else "",
+                    "marks": ghosts_on_profile(state) + self._others.marks(state.picks, cut),
+                },
+                "residuals": residuals_on_screen(sums, boundaries_fits(state.picks, cut, fits)),
+            },
+            **table(
+                (*READABLE, *self._others.columns),
+                self._others.with_joint(table_rows(in_order(state.picks, rows), rows)),
+            ),
         }
 
 

@@ -4,9 +4,10 @@ const FRAME = { left: 62, right: 16, top: 26, bottom: 42, tall: 228 };
 
 class CurvePanel extends Panel {
   width() { return 440; }
+  get alone() { return !this.view.shownPanels.some((p) => p.spec.under === this.name); } // nothing stands below it
 
   place(force, beside) {
-    const { spec } = this, tall = spec.tall ?? (beside ? Math.max(beside, 220) : FRAME.tall);
+    const { spec } = this, tall = spec.tall ?? (beside ? Math.max(beside, 200) : this.alone ? FRAME.tall : spec.low ?? FRAME.tall);
     const changed = this.fit(this.element.clientWidth, tall, force), bottom = this.state.x?.bare ? 10 : FRAME.bottom;
     const top = this.state.x?.above ? 40 : spec.top ?? FRAME.top;
     this.frame = { x: FRAME.left, y: top, w: this.w - FRAME.left - FRAME.right, h: this.h - top - bottom };

@@ -56,6 +56,46 @@ def new_cut(picks: Picks, beside: LineCut, ds: xr.Dataset) -> LineCut:
     return (centred if inside else first_cut(ds)).model_copy(update={"name": name})
 
 
+def extended_cut(picks: Picks, cut: LineCut, ds: xr.Dataset) -> LineCut:
+    """Return the next leg of a path: from the end of a cut on, or round the corner at the edge."""
+    (ux, uy), extent = cut.direction, map_extent(ds)
+    least = 4 * max(pixel_size(ds))
+    best = cut
+    for way in ((ux, uy), (-uy, ux), (uy, -ux)):
+        reach = min(_room(cut.end, way, extent), max(cut.length / 2, least))
+        end = (cut.end[0] + reach * way[0], cut.end[1] + reach * way[1])
+        if reach >= least:
+            best = cut.model_copy(update={"start": cut.end, "end": end})
+            break
+    if best is cut:
+        raise ValueError("the path must have room to go on, got an end in a corner of the map")
+    return LineCut(**{**dict(best), "name": f"cut {_next_number(picks)}"})
+
+
+def squared_cut(
+    cut: LineCut, place: tuple[float, float], normal: tuple[float, float], ds: xr.Dataset
+) -> LineCut:
+    """Return the cut turned about a point of a boundary until it runs along the normal there."""
+    (ux, uy), extent = cut.direction, map_extent(ds)
+    sign = 1.0 if ux * normal[0] + uy * normal[1] >= 0 else -1.0
+    way = (sign * normal[0], sign * normal[1])
+    at = min(max(cut.project(*place)[0], 0.0), cut.length)
+    before = min(at, _room(place, (-way[0], -way[1]), extent))
+    after = min(cut.length - at, _room(place, way, extent))
+    start = (place[0] - before * way[0], place[1] - before * way[1])
+    end = (place[0] + after * way[0], place[1] + after * way[1])
+    return LineCut(**{**dict(cut), "start": start, "end": end})
+
+
+def _room(point: tuple[float, float], way: tuple[float, float], extent: Extent) -> float:
+    """Return how far one can go from a point until the edge of the map, in µm."""
+    found = [math.inf]
+    for p, u, (low, high) in zip(point, way, extent, strict=True):
+        if abs(u) > 1e-12:
+            found.append(((high if u > 0 else low) - p) / u)
+    return max(0.0, min(found))
+
+
 def remove_cut(picks: Picks, name: str) -> tuple[Picks, str]:
     """Remove a cut with its boundaries; return the picks and what happened in words."""
     picks.cut(name)

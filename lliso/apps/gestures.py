@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lliso.maps.cuts import LineCut
-from lliso.maps.detect import default_window, locate_step, scan_steps
+from lliso.maps.detect import default_window, find_steps, locate_step, scan_steps
 from lliso.maps.picks import BoundaryPick, Picks
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ DROP_REACH = 3.0
 POINTED_AT = 3.0
 #: closest that two boundaries or a boundary and the end of its window may come, in µm
 CLOSEST = 2.0
+
+#: longest name of a boundary, in characters: what fits beside its tick
+LONGEST_NAME = 24
 
 ProfileOf = Callable[[LineCut], "xr.Dataset"]
 
@@ -140,6 +143,38 @@ def move_window(picks: Picks, name: str, side: str, distance: float) -> Picks:
     else:
         raise ValueError(f"side must be 'from' or 'to', got {side!r}")
     return picks.with_boundary(BoundaryPick(**{**dict(pick), "window": (low, high)}))
+
+
+def rename_boundary(picks: Picks, name: str, new: str) -> tuple[Picks, str]:
+    """Give a boundary another name; return the picks and the name as it is kept."""
+    pick = picks.boundary(name)
+    new = " ".join(str(new).split())
+    if not new:
+        raise ValueError(f"the name of a boundary must not be empty; '{name}' keeps its name")
+    if len(new) > LONGEST_NAME:
+        raise ValueError(
+            f"the name of a boundary must have at most {LONGEST_NAME} characters, got {len(new)}"
+        )
+    if new != name and any(b.name == new for b in picks.boundaries):
+        raise ValueError(
+            f"the name of a boundary must be its own, got '{new}', which another boundary has"
+        )
+    renamed = pick.model_copy(update={"name": new})
+    kept = tuple(renamed if b.name == name else b for b in picks.boundaries)
+    return Picks(**{**dict(picks), "boundaries": kept}), new
+
+
+def propose(picks: Picks, cut: LineCut, profile: xr.Dataset) -> list[tuple[float, float]]:
+    """Return position (µm) and significance of the steps on a cut that are not marked yet."""
+    marked = [b.position for b in picks.on_cut(cut.name)]
+    heights = scan_steps(profile, np.array(marked)).step if marked else np.zeros(0)
+    known = [(at, float(h)) for at, h in zip(marked, heights, strict=True) if np.isfinite(h)]
+    return [
+        (round(step.position, 3), round(abs(step.significance), 1))
+        for step in find_steps(profile, known=known)
+        if 0 <= step.position <= cut.length
+        and all(abs(step.position - at) >= CLOSEST for at in marked)
+    ]
 
 
 def replace_cut(

@@ -119,9 +119,10 @@ def curve_panel(name: str, title: str = "", **more: Any) -> Part:
     name, title
         As of `image_panel`.
     **more
-        Of the layout: ``under`` (name of the panel below which it stands), ``tall`` and ``top``
-        (px), ``interactors`` (``["boundaries"]``). Of layout or screen: ``x`` and ``y`` (see
-        `axis`), ``marks``, ``result``, ``hidden``, ``click``, ``brush``, ``args``.
+        Of the layout: ``under`` (name of the panel below which it stands), ``tall``, ``low``
+        (where it does not stand beside an image) and ``top`` (px), ``interactors``
+        (``["boundaries"]``). Of layout or screen: ``x`` and ``y`` (see `axis`), ``marks``,
+        ``result``, ``hidden``, ``click``, ``brush``, ``args``.
     """
     return {"name": name, "kind": "curve", "title": title, **_only(more, _PANEL | _CURVE)}
 
@@ -300,7 +301,7 @@ def words(text: str, x: float = 0.0, y: float = 0.0, **more: Any) -> Part:
 
 _PANEL = {"result", "hidden", "click", "brush", "args", "marks", "x", "y", "interactors"}
 _IMAGE = {"link", "grow", "layers", "extent", "bar", "mark", "reads"}
-_CURVE = {"under", "tall", "top"}
+_CURVE = {"under", "tall", "top", "low"}
 _LAYER = {"low", "high", "cmap", "log", "opacity", "smooth", "clear", "transform", "swipe"}
 _CONTROL = {"arg", "args", "where", "aria", "title", "unit", "digits", "min", "max", "step"}
 _CONTROL |= {"wide", "most", "empty"}

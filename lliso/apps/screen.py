@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lliso._types import FloatArray
-from lliso.apps.parts import Picture
+from lliso.apps.parts import Part, Picture, across, axis, lines, points
+from lliso.apps.state import State
 from lliso.fit.words import readable_row
 from lliso.maps.cuts import LineCut, map_extent
 from lliso.maps.fraction import isotope_fraction
@@ -129,3 +131,96 @@ def _curve(fit: BoundaryFit) -> dict[str, FloatArray]:
     )
     distance = np.concatenate([before, [np.nan], after])
     return {"distance": _numbers(distance), "fraction": _numbers(fraction)}
+
+
+def boundaries_fits(
+    picks: Picks, cut: LineCut, fits: dict[str, BoundaryFit]
+) -> list[tuple[BoundaryPick, BoundaryFit]]:
+    """Return the boundaries of a cut with their fits, as they look along it."""
+    found = []
+    for b in picks.on_cut(cut.name):
+        fit = fits[b.name]
+        found.append((b, replace(fit.on_cut(cut), guard=fit.guard)))
+    return found
+
+
+def residuals_on_screen(sums: CutSums, fits: list[tuple[BoundaryPick, BoundaryFit]]) -> Part:
+    """Return what the fits leave over, in units of the counting error, within their windows."""
+    at, left = [], []
+    for pick, fit in fits:
+        if not fit.success:
+            continue
+        x, position = sums.distance, fit.parameters["position"]
+        near = np.abs(x - position) >= fit.guard
+        low, high = max(pick.window[0], position - fit.reach_before), position + fit.reach_after
+        use = near & (x >= low - 1e-9) & (x <= high + 1e-9) & (sums.total > 0)
+        c = np.clip(fit.curve(x[use]), 1e-9, 1 - 1e-9)
+        std = np.sqrt(c * (1 - c) / sums.total[use])
+        at.append(x[use])
+        left.append((sums.light[use] / sums.total[use] - c) / std)
+    x, r = (np.concatenate(v) if v else np.zeros(0) for v in (at, left))
+    reach = max(3.2, float(np.abs(r).max()) * 1.1) if r.size else 3.2
+    length = float(sums.distance[-1] + sums.distance[0]) if sums.distance.size > 1 else 1.0
+    marks = [across("y", v, "muted", dash=[4, 3], width=1) for v in (-2, 0, 2)]
+    return {
+        "hidden": not fits,
+        "marks": [*marks, points(x, r, "data", size=1.8)],
+        "x": axis("", (0.0, length), bare=True),
+        "y": axis("residual (σ)", (-reach, reach)),
+    }
+
+
+def ghosts_on_profile(state: State) -> list[Part]:
+    """Return the proposals as lines that can be clicked."""
+    return [
+        across(
+            "x",
+            at,
+            "muted",
+            name=f"ghost {i}",
+            label=f"{significance:.1f} σ ?",
+            dash=[5, 4],
+            click="accept",
+            remove="dismiss",
+        )
+        for i, (at, significance) in enumerate(state.proposed)
+    ]
+
+
+def ghosts_on_map(state: State) -> list[Part]:
+    """Return the proposals as ticks across the band of the cut."""
+    if not state.proposed:
+        return []
+    cut = state.picks.cut(state.cut)
+    (ux, uy), half = cut.direction, cut.width / 2
+    ticks = []
+    for at, _ in state.proposed:
+        x, y = cut.point(at)
+        ticks.append([(x + half * uy, y - half * ux), (x - half * uy, y + half * ux)])
+    names = [f"ghost {i}" for i in range(len(ticks))]
+    more = {"names": names, "click": "accept", "remove": "dismiss", "alpha": 0.75}
+    return [lines(ticks, "#ffd180", width=1.6, name="ghosts", **more)]
+
+
+def control_values(state: State, cut: LineCut) -> dict[str, Any]:
+    """Return what the boxes of the boundary app say."""
+    names = [c.name for c in state.picks.cuts]
+    chosen = None if state.selected is None else state.picks.boundary(state.selected)
+    low, high = (None, None) if chosen is None else chosen.window
+    values = {
+        "boundary": None if chosen is None else chosen.name,
+        "position": None if chosen is None else chosen.position,
+        "low": low,
+        "high": high,
+    }
+    return {
+        "cuts": {"value": cut.name, "options": names, "hidden": len(names) < 2},
+        "name": cut.name,
+        "x0": cut.start[0],
+        "y0": cut.start[1],
+        "x1": cut.end[0],
+        "y1": cut.end[1],
+        "width": cut.width,
+        **{key: {"value": value, "hidden": chosen is None} for key, value in values.items()},
+        "note": state.picks.note if chosen is None else chosen.note,
+    }

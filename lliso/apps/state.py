@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lliso.maps.cuts import LineCut
 from lliso.maps.picks import Picks
 
 if TYPE_CHECKING:
@@ -15,11 +16,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class State:
-    """What undo goes back to, and the selection, which it does not."""
+    """What undo goes back to, and the selection and proposals, which it does not."""
 
     picks: Picks
     cut: str
     selected: str | None = None
+    ghosts: tuple[LineCut, tuple[tuple[float, float], ...]] | None = None
+
+    @property
+    def proposed(self) -> tuple[tuple[float, float], ...]:
+        """Position (µm) and significance of what is proposed on the cut as it is now."""
+        if self.ghosts is None or self.ghosts[0] != self.picks.cut(self.cut):
+            return ()
+        return self.ghosts[1]
 
 
 def opened(

@@ -585,7 +585,7 @@ REFUSED = [
     ("remove", {"name": "9"}, "the picks hold no boundary '9'"),
     ("select", {"name": "9"}, "the picks hold no boundary '9'"),
     ("choose_cut", {"name": "z"}, "the picks hold no cut 'z', only: cut 1"),
-    ("fly", {}, "gesture must be one of add_at_distance, .* got 'fly'"),
+    ("fly", {}, "gesture must be one of accept, .* got 'fly'"),
 ]
 
 
