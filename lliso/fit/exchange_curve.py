@@ -339,6 +339,14 @@ class ExchangeCurve:
         return (x < x0).astype(float)
 
 
+def _behind(profile: Profile, plateau: float) -> Profile:
+    """Return the part of a profile behind a plateau, from which to guess what follows it."""
+    c = profile.fraction
+    left = np.abs(c - plateau) > 0.05 * (c.max() - c.min())
+    first = min(int(np.argmax(left)), max(0, c.size - 4))
+    return replace(profile, position=profile.position[first:], fraction=c[first:])
+
+
 def exchange_curve(
     profiles: Sequence[Profile],
     times: Sequence[float],
@@ -369,9 +377,10 @@ def exchange_curve(
     slots: list[Slot] = []
     index: list[dict[str, int]] = []
     for i, (profile, time) in enumerate(zip(profiles, times, strict=True)):
-        own = exchange_slots(profile, time, choices, view.ends)
+        top = float(np.median(profile.fraction[:3]))
+        guided = _behind(profile, top) if immersed == "free" else profile
+        own = exchange_slots(guided, time, choices, view.ends)
         if immersed == "free":
-            top = float(np.median(profile.fraction[:3]))
             own["c_immersed"] = Slot("c_immersed", "1", top, 0.0, 1.0, 0.1)
         where = {}
         for name, slot in own.items():

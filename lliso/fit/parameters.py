@@ -64,7 +64,7 @@ class Slot:
     def reported(self, number: float) -> float:
         """Value in `unit` of the fit's number."""
         if self.form == LOG:
-            return float(self.factor * np.exp(number))
+            return float(self.factor * np.exp(min(number, 700.0)))
         if self.form == INVERSE:
             return float(self.factor / number) if number > 0 else np.inf
         return float(self.factor * number)

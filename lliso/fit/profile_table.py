@@ -115,7 +115,7 @@ def _p_value(fit: CurveFit) -> float:
 
 
 def _neighbours(fit: CurveFit, profiles: Sequence[Profile]) -> float:
-    """Correlation of neighbouring residuals in units of its standard error."""
+    """Products of neighbouring residuals, in units of what independent ones add up to."""
     z = fit.state.residual / fit.std
     products, first = [], 0
     for profile in profiles:
@@ -123,8 +123,7 @@ def _neighbours(fit: CurveFit, profiles: Sequence[Profile]) -> float:
         products.append(part[1:] * part[:-1])
         first += profile.position.size
     product = np.concatenate(products)
-    size = float(np.sqrt(np.sum(product**2)))
-    return float(product.sum() / size) if size > 0 else 0.0
+    return float(product.sum() / np.sqrt(max(1, product.size)))
 
 
 def profile_table(
@@ -286,7 +285,7 @@ def _append(
     if item.unit == "1":
         ends = max(0.0, item.value - half), min(1.0, item.value + half)
     else:  # a positive quantity: symmetric in its logarithm
-        factor = float(np.exp(half / item.value))
+        factor = float(np.exp(min(half / item.value, 700.0)))
         ends = item.value / factor, item.value * factor
     return (
         np.append(value, item.value),

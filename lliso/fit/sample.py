@@ -249,18 +249,36 @@ class _Plan:
                 continue
             stage = [s for s, i in zip(self.stages, curve.law.d_index, strict=True) if i == index]
             time = sum(s.duration for s in stage)
-            grid = np.linspace(np.log(1e-6 * length**2 / time), np.log(length**2 / time), 15)
-            cost = []
-            for value in grid:
-                slots[index] = replace(slots[index], start=float(value))
-                trial = replace(curve, layout=Layout(tuple(slots)))
-                cost.append(_misfit(trial, index))
-            best = float(grid[int(np.argmin(cost))])
-            edge = np.log(1e-11 * length**2 / time), np.log(1e3 * length**2 / time)
-            slots[index] = replace(
-                slots[index], start=best, low=float(edge[0]), high=float(edge[1])
-            )
+            low, high = (float(np.log(f * length**2 / time)) for f in (1e-11, 1e3))
+            slots[index] = replace(slots[index], low=low, high=high)
+            grid = np.linspace(low + np.log(1e5), high - np.log(1e3), 15)
+            trials = [_started(slots, {index: float(v)}) for v in grid]
+            energy = curve.law.energy
+            if energy is not None and slots[energy].free and np.isinf(slots[energy].std):
+                trials += self._activated(curve, slots, index, energy)
+            cost = [_misfit(replace(curve, layout=Layout(tuple(t))), index) for t in trials]
+            slots = trials[int(np.argmin(cost))]
         return slots
+
+    def _activated(
+        self, curve: SampleCurve, slots: list[Slot], index: int, energy: int
+    ) -> list[list[Slot]]:
+        """Make a start from the line through ln D of each stage, found by itself, over 1/T."""
+        theta = curve.layout.free().start
+        spreads = np.array([curve.best_spread(theta, i) for i in range(len(self.data))])
+        seen = [i for i, n in enumerate(self.number) if n > 0]
+        numbers = [0, *(self.number[i] for i in seen)]
+        grown = np.diff(np.concatenate([[0.0], spreads[seen]]))
+        inverse, log_d = [], []
+        for a, b, more in zip(numbers[:-1], numbers[1:], grown, strict=True):
+            part = self.stages[a:b]
+            if more > 0:
+                inverse.append(float(np.mean([np.mean(1.0 / s.temperatures) for s in part])))
+                log_d.append(float(np.log(more / sum(s.duration for s in part))))
+        if len(set(inverse)) < 2:
+            return []
+        slope, level = np.polyfit(np.array(inverse) - 1.0 / self.reference, log_d, 1)
+        return [_started(slots, {index: float(level), energy: float(-slope * BOLTZMANN)})]
 
     def derived(self, fit: CurveFit, curve: SampleCurve) -> list[Derived]:
         """D₀ of an Arrhenius law, and D at the temperatures of the stages."""
@@ -286,6 +304,11 @@ class _Plan:
             gradient[law.energy] = -distance * value
             out.append(Derived(name, DIFFUSION, value, gradient))
         return out
+
+
+def _started(slots: Sequence[Slot], starts: dict[int, float]) -> list[Slot]:
+    """Return the slots with other starts."""
+    return [replace(s, start=starts[i]) if i in starts else s for i, s in enumerate(slots)]
 
 
 def _misfit(curve: SampleCurve, index: int) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 from lliso._types import FloatArray
 from lliso.diffusion.anneal import diffusion_integral
@@ -116,7 +117,8 @@ class Anneal:
         """Return the time (s) at `reference` (K) that diffuses as much, ∫ D(T)/D(T_ref) dt."""
 
         def ratio(temperature: FloatArray) -> FloatArray:
-            return np.asarray(np.exp(-energy / BOLTZMANN * (1.0 / temperature - 1.0 / reference)))
+            exponent = -energy / BOLTZMANN * (1.0 / temperature - 1.0 / reference)
+            return np.asarray(np.exp(np.clip(exponent, -600.0, 600.0)))
 
         return diffusion_integral(self.times, self.temperatures, ratio)
 
@@ -180,15 +182,34 @@ class SampleCurve:
         ix = self.index
         log_d = self.law.log_d_exchange(full, ix["d_exchange"])
         spreads = self.law.spreads(full, self.stages)
+        flat = 1e4 * (self.view.ends[1] - self.view.ends[0]) ** 2  # beyond it all is level
         parts = []
         for i, (profile, number) in enumerate(zip(self.profiles, self.number, strict=True)):
-            spread = float(spreads[number - 1]) if number else 0.0
+            spread = min(float(spreads[number - 1]), flat) if number else 0.0
             at = ix.get(f"offset {i}")
             offset = 0.0 if at is None else float(full[at])
             key = (float(i), log_d, float(full[ix["x0"]]), float(full[ix["k"]]), spread, offset)
             parts.append(self._share(key, profile.position))
         share = np.concatenate(parts)
         return np.asarray(full[ix["c0"]] + (full[ix["c1"]] - full[ix["c0"]]) * share)
+
+    def best_spread(self, theta: FloatArray, profile: int) -> float:
+        """∫ D dt (µm²) with which one profile agrees best, at the start that is now assumed."""
+        full, ix = self.layout.full(theta), self.index
+        start = (float(full[ix["d_exchange"]]), float(full[ix["x0"]]), float(full[ix["k"]]))
+        length2 = (self.view.ends[1] - self.view.ends[0]) ** 2
+        data = self.profiles[profile]
+        share = (data.fraction - full[ix["c0"]]) / (full[ix["c1"]] - full[ix["c0"]])
+
+        def cost(log_spread: float) -> float:
+            key = (float(profile), *start, float(np.exp(log_spread)), 0.0)
+            return float(np.sum((self._share(key, data.position) - share) ** 2))
+
+        grid = np.linspace(np.log(1e-6 * length2), np.log(length2), 29)
+        best = float(grid[int(np.argmin([cost(float(g)) for g in grid]))])
+        step = float(grid[1] - grid[0])
+        found = minimize_scalar(cost, bounds=(best - step, best + step), method="bounded")
+        return float(np.exp(found.x))
 
     def _share(self, key: tuple[float, ...], position: FloatArray) -> FloatArray:
         if key not in self.memory:

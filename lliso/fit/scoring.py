@@ -244,7 +244,7 @@ def descend(
     converged : bool
         The last step was below `tight`.
     """
-    damping = 0.0
+    damping, idle = 0.0, 0
     state = state_at(model, free, fraction, noise, value, spread2, known)
     for _ in range(rounds):
         moving = ~state.active
@@ -252,11 +252,13 @@ def descend(
             return state, True
         step, size = _step(state, moving, damping)
         target = np.clip(state.value + step, free.low, free.high)
-        if _cost(state, model(target), fraction, free, target) <= _cost(
-            state, state.curve, fraction, free, state.value
-        ) * (1.0 + 1e-12):
+        before = _cost(state, state.curve, fraction, free, state.value)
+        gain = before - _cost(state, model(target), fraction, free, target)
+        if gain >= -1e-12 * before:
             state = state_at(model, free, fraction, noise, target, spread2)
-            if damping == 0.0 and np.all(np.abs(step) <= tight * size):
+            # a kink of the curve (the level at a point) lets steps zigzag that gain nothing
+            idle = idle + 1 if gain <= 1e-5 * max(1.0, before / fraction.size) else 0
+            if idle > 4 or (damping == 0.0 and np.all(np.abs(step) <= tight * size)):
                 return state, True
             damping = 0.0 if damping < 1e-3 else damping * 0.1
         else:
