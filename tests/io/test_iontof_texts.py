@@ -186,9 +186,7 @@ LI7 = (2, 7.016, 6.99, 7.04, "^7Li+", 9900.0, 9000)
 
 
 def test_mass_intervals(intervals):
-    path = intervals(
-        LI6, LI7, (3, 7.04, 7.03, 7.05, "H", 0, 0)
-    )
+    path = intervals(LI6, LI7, (3, 7.04, 7.03, 7.05, "H", 0, 0))
     ds = read_mass_intervals(path)
     np.testing.assert_allclose(ds.dead_time_factor.values, [1.01, 1.1, np.nan])
     assert ds.attrs["overlapping_windows"] == "^7Li+ with H"
