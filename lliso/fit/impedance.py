@@ -23,7 +23,7 @@ _TRIED_N = (0.7, 0.9)
 _TRIED_ELECTRODE = (0.5, 0.75, 0.95)
 _TRIED_TAU = 14
 _FEWEST = 8
-#: by how much Akaike's criterion must fall for the arc of the grains to be there
+#: by how much Akaike's criterion must fall for the arc of the grains, or the electrode, to stay
 _WORTH = 10.0
 
 #: what each flag means
@@ -280,13 +280,16 @@ def fit_impedance(
     f, z = _checked(spectrum, window)
     if relative_std is not None and not relative_std > 0:
         raise ValueError(f"relative_std must be positive, got {relative_std:g}")
-    tail = _has_tail(f, z) if electrode is None else electrode
-    used = bulk_arc is not False
+    used, tail = bulk_arc is not False, electrode is not False
     result = _run(f, z, relative_std, used, tail)
+    # An element stays where the data ask for it, even if its own shape is then badly known.
+    if electrode is None:
+        plain = _run(f, z, relative_std, used, False)
+        if not _better(result, plain):
+            tail, result = False, plain
     if bulk_arc is None:
         plain = _run(f, z, relative_std, False, tail)
-        # Left in where the data ask for it, even if its own shape is then badly known.
-        if not (result.success and plain.aic - result.aic > _WORTH):
+        if not _better(result, plain):
             used, result = False, plain
     return _result(result, f, z, relative_std, used, tail, dropped=bulk_arc is None and not used)
 
@@ -315,14 +318,10 @@ def _checked(
     return f, z
 
 
-def _has_tail(f: FloatArray, z: ComplexArray) -> bool:
-    """Whether −Z″ rises again towards the lowest frequencies."""
-    order = np.argsort(f)
-    imag, real = -z.imag[order], z.real[order]
-    lowest = max(3, f.size // 20)
-    return bool(
-        np.mean(imag[:lowest]) > 1.3 * np.min(imag[: f.size // 2]) and imag[0] > 0.02 * real[0]
-    )
+def _better(result: Any, plain: Any) -> bool:
+    """Whether the larger circuit is worth its parameters."""
+    known = all(p.stderr is not None for p in result.params.values() if p.vary)
+    return bool(result.success and known and plain.aic - result.aic > _WORTH)
 
 
 def _run(f: FloatArray, z: ComplexArray, std: float | None, bulk: bool, tail: bool) -> Any:
