@@ -13,6 +13,7 @@ import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -118,7 +119,7 @@ def agreement(name: str, mine: np.ndarray, theirs: np.ndarray) -> str:
     return f"{name} {slope:.3f} of theirs, {100 * left:.1f} % rms apart"
 
 
-def compare_structures(truth: xr.Dataset, params: dict, seeds: int, *, relaxed: bool) -> None:
+def compare_structures(truth: xr.Dataset, params: dict, seeds: int, **how: Any) -> None:
     """D_eff of own structures with the same laws, against theirs."""
     time, source = params["t_ex"], params["C1"]
     there = (truth["macro_y"].values, truth["macro_C"].values[0])
@@ -143,7 +144,7 @@ def compare_structures(truth: xr.Dataset, params: dict, seeds: int, *, relaxed: 
             specimen.grain_spread,
             rng,
             diffusivity=specimen.d_bulk * UM_PER_CM**2,
-            relaxed=relaxed,
+            **how,
         )
         median = specimen.permeability_median * UM_PER_CM
         p = lognormal_permeability(grains, median, specimen.permeability_sigma, rng)
@@ -221,6 +222,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--only", default="*", help="pattern of the cases' names")
     parser.add_argument("--unrelaxed", action="store_true", help="sites stay where they are drawn")
+    parser.add_argument("--clustering", type=float, default=0.0, help="of the sizes, 0 to 1")
     args = parser.parse_args()
     seen = set()
     for path in sorted(args.folder.glob(f"{args.only}_truth.nc")):
@@ -236,7 +238,8 @@ def main() -> None:
         print(f"P {params['P_med']:g} cm/s, sd of ln P {params['P_sig']}")
         compare_view(truth, params)
         if args.seeds:
-            compare_structures(truth, params, args.seeds, relaxed=not args.unrelaxed)
+            how = {"relaxed": not args.unrelaxed, "clustering": args.clustering}
+            compare_structures(truth, params, args.seeds, **how)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ _OPTIONS: dict[str, dict[str, tuple[str, dict[str, Any], str]]] = {
         "grain-mean": ("grain_mean", {}, 'mean grain diameter (default: "16 um")'),
         "grain-spread": ("grain_spread", {}, 'its standard deviation ("11 um")'),
         "elongation": ("elongation", {"type": float}, "extent along y over that along x (1)"),
+        "clustering": ("clustering", {"type": float}, "grains of one size lie together, 0-1 (0)"),
         "d-bulk": ("d_bulk", {}, 'D inside the grains ("2.6e-8 cm^2/s")'),
         "d-spread": ("d_spread", {"type": float}, "standard deviation of ln D between grains (0)"),
         "permeability": ("permeability_median", {}, 'median of D_gb/delta ("1.2e-6 cm/s")'),

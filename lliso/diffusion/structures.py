@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from lliso._types import FloatArray, IntArray
-from lliso.diffusion._power import Box, cell_polygons, fit_weights
+from lliso.diffusion._power import Box, cell_polygons, fit_weights, power_diagram
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,6 +217,7 @@ def laguerre_structure(
     diffusivity: FloatArray | float = 1.0,
     elongation: float = 1.0,
     relaxed: bool = True,
+    clustering: float = 0.0,
 ) -> Structure:
     """Polycrystal whose grain diameters follow a lognormal law.
 
@@ -237,11 +238,16 @@ def laguerre_structure(
     relaxed : bool
         Let the sites move to their grains' centres: compact grains, as grain growth makes them.
         False keeps random sites: at equal sizes some 5 % more boundary.
+    clustering : float
+        0 draws the sizes independently of the places. Up to 1, small grains lie where sites are
+        dense and large ones where they are sparse: the law of sizes is the same, but it varies
+        from place to place, and D_eff with it.
 
     Raises
     ------
     ValueError
-        If fewer than two grains fit into the box, or the size law cannot be reached.
+        If fewer than two grains fit into the box, the size law cannot be reached, or clustering is
+        not between 0 and 1.
 
     Examples
     --------
@@ -252,12 +258,28 @@ def laguerre_structure(
     areas, squeezed = grain_areas(box, mean, spread, rng, elongation)
     x0, y0, x1, y1 = squeezed
     sites = rng.random((len(areas), 2)) * np.array([x1 - x0, y1 - y0]) + [x0, y0]
+    if not 0.0 <= clustering <= 1.0:
+        raise ValueError(f"clustering must be between 0 and 1, got {clustering:g}")
+    if clustering > 0:
+        room = power_diagram(sites, np.zeros(len(sites)), squeezed).areas()
+        areas = _clustered(areas, room, clustering, rng)
     how = {} if relaxed else {"evening": 0, "smoothing": 0, "iterations": 200}
     diagram = fit_weights(sites, areas, squeezed, **how)[2]
     vertices, cells, ends, grains = cell_polygons(diagram, squeezed)
     vertices = vertices * [1.0, elongation]
     whole = (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
     return assembled(whole, vertices, cells, ends, grains, permeability, diffusivity)
+
+
+def _clustered(
+    areas: FloatArray, room: FloatArray, clustering: float, rng: np.random.Generator
+) -> FloatArray:
+    """Give the larger areas to the sites with more room, in part by chance."""
+    n = len(areas)
+    by_room = ndtri((np.argsort(np.argsort(room)) + 0.5) / n)
+    chance = rng.standard_normal(n)
+    score = clustering * by_room + np.sqrt(1.0 - clustering**2) * chance
+    return np.asarray(np.sort(areas)[np.argsort(np.argsort(score))])
 
 
 def grain_areas(

@@ -48,6 +48,9 @@ class Specimen:
         Standard deviation of ln D between grains.
     elongation : float
         Extent of the grains along y over that along x; above about 3 they are columnar.
+    clustering : float
+        How far grains of one size lie together, from 0 (not at all) to 1; see
+        `lliso.diffusion.structures.laguerre_structure`.
 
     Examples
     --------
@@ -70,6 +73,7 @@ class Specimen:
     mesh_coarse: float = 5.0
     d_spread: float = 0.0
     elongation: float = 1.0
+    clustering: float = 0.0
 
     def __post_init__(self) -> None:
         units = {
@@ -92,7 +96,7 @@ class Specimen:
                 "d_spread must not be negative and elongation positive, got "
                 f"{self.d_spread:g} and {self.elongation:g}"
             )
-        for name in ("c_natural", "c_source"):
+        for name in ("c_natural", "c_source", "clustering"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name):g}")
         for name in ("box", "window"):  # 20 and 20.0 are the same specimen, with the same map_id
@@ -263,7 +267,7 @@ class Cooling:
 
 #: parameters that came after the first samples: left out of the text while they do nothing, so
 #: that the identity of a map made before does not change
-_LATER = ("d_spread", "elongation")
+_LATER = ("d_spread", "elongation", "clustering")
 
 
 def parameters_text(

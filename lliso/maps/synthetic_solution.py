@@ -190,6 +190,7 @@ def draw_structure(specimen: Specimen, seed: int) -> Structure:
         stream(seed, "grains"),
         diffusivity=specimen.d_bulk * UM_PER_CM**2,
         elongation=specimen.elongation,
+        clustering=specimen.clustering,
     )
     if specimen.d_spread > 0:
         factor = np.exp(

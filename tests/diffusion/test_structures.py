@@ -146,3 +146,23 @@ def test_overlapping_and_empty_grains_are_refused() -> None:
     empty = (s.cells[0], np.array([1, 4, 1]))
     with pytest.raises(ValueError, match="must have an area"):
         Structure(s.box, s.vertices, empty, s.ends, s.grains, s.permeability, s.diffusivity)
+
+
+def test_clustering_moves_the_sizes_and_keeps_their_law() -> None:
+    """The same diameters, but neighbours are alike and the view's count of grains varies more."""
+    box = (0.0, 0.0, 300.0, 300.0)
+    plain, alike = (
+        laguerre_structure(box, 12.0, 8.0, np.random.default_rng(3), clustering=c)
+        for c in (0.0, 1.0)
+    )
+    assert np.sort(alike.diameters) == pytest.approx(np.sort(plain.diameters), rel=1e-3)
+
+    def of_neighbours(s: Structure) -> float:
+        size = np.log(s.areas)[s.grains]
+        both = np.concatenate([size, size[:, ::-1]])
+        return float(np.corrcoef(both.T)[0, 1])
+
+    assert abs(of_neighbours(plain)) < 0.1
+    assert of_neighbours(alike) > 0.2
+    with pytest.raises(ValueError, match="clustering must be between 0 and 1"):
+        laguerre_structure(box, 12.0, 8.0, np.random.default_rng(3), clustering=1.5)

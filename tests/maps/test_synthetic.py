@@ -204,6 +204,7 @@ def test_diffusivities_and_elongation_differ_on_request_only() -> None:
     text = parameters_text(SMALL, COARSE, 5)
     assert '"d_spread"' not in text
     assert '"elongation"' not in text
+    assert '"clustering"' not in text
     other = replace(SMALL, d_spread=0.3, elongation=3.0)
     assert parameters_from(parameters_text(other, COARSE, 5)) == (other, COARSE, 5)
     grains = draw_structure(other, 5)
