@@ -17,7 +17,7 @@ import numpy as np
 import scipy.fft
 import xarray as xr
 
-from lliso._types import BoolArray, FloatArray, IntArray
+from lliso._types import BoolArray, FloatArray
 from lliso.schema import COUNTS, FRAME, SPECIES, X, Y, check_map, pixel_size
 
 DRIFT = "drift"
@@ -37,16 +37,16 @@ _SMOOTHING, _WEAK_SMOOTHING = 1.5, 3.5
 #: what is wider than this share of the map, such as the profile itself, is taken out
 _WIDEST = 1 / 7
 #: measured to this share of a pixel
-_UPSAMPLE = 50
+_UPSAMPLE = 100
 #: times that what is left of a shift is measured again, at the most
-_ROUNDS = 4
+_ROUNDS = 8
 _LEAST_COUNTS, _MOST_COUNTS = 0.2, 5.0
 #: likeness below which a frame is mostly noise, so that only the path of many frames can be known
 _WEAK = 0.55
 #: likeness that a frame must have, as a share of the usual one
 _LEAST_LIKENESS, _LEAST_WEAK_LIKENESS = 0.4, 0.1
 #: how far off the path of its neighbours a frame may be, and how many of them tell, in pixels
-_LARGEST_JUMP, _NEIGHBOURS = 2.0, 4
+_LARGEST_JUMP, _NEIGHBOURS = 2.0, 3
 #: scatter of single frames about their path, in pixels, from which on the path is smoothed
 _SCATTER = 0.15
 #: frames that a path must have to be smoothed
@@ -267,7 +267,7 @@ class _Stack:
                 product, ones, space="fourier", upsample_factor=_UPSAMPLE, normalization=None
             )[0]
             offset = offset - np.asarray(back, dtype=float)
-            if np.max(np.abs(back)) < 2.0 / _UPSAMPLE:
+            if np.max(np.abs(back)) < 1.5 / _UPSAMPLE:
                 break
         return offset, like
 
@@ -316,24 +316,18 @@ def _against_others(stack: _Stack, usable: BoolArray, before: _Found, path: Floa
 
 
 def _off_path(offset: FloatArray, good: BoolArray) -> BoolArray:
-    """Tell which of the good frames lie far from a straight path through their neighbours."""
+    """Tell which of the good frames lie far from those before and from those after.
+
+    After a jump of the stage a frame still has its neighbours on one side.
+    """
     index = np.flatnonzero(good)
     away = np.zeros(good.size)
     for i, f in enumerate(index):
-        around = index[max(i - _NEIGHBOURS, 0) : i + _NEIGHBOURS + 1]
-        others = around[around != f]
-        if others.size < _NEIGHBOURS:
-            continue
-        slope = _median_slope(others, offset[others])
-        middle = np.median(offset[others] - slope * (others - f)[:, None], axis=0)
-        away[f] = np.hypot(*(offset[f] - middle))
+        sides = (index[max(i - _NEIGHBOURS, 0) : i], index[i + 1 : i + 1 + _NEIGHBOURS])
+        off = [np.hypot(*(offset[f] - np.median(offset[s], axis=0))) for s in sides if s.size]
+        away[f] = min(off) if off else 0.0
     spread = 1.4826 * float(np.median(away[good])) if good.any() else 0.0
     return np.asarray(away > max(_LARGEST_JUMP, 6 * spread))
-
-
-def _median_slope(x: IntArray, y: FloatArray) -> FloatArray:
-    i, j = np.triu_indices(x.size, 1)
-    return np.asarray(np.median((y[j] - y[i]) / (x[j] - x[i])[:, None], axis=0))
 
 
 def _filled(path: FloatArray, good: BoolArray) -> FloatArray:
