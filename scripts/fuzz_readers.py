@@ -358,6 +358,9 @@ def main(name: str, seconds: int) -> None:
         (out / "corpus" / f"seed{i}").write_bytes(seed)
     folder = Path(tempfile.mkdtemp(prefix="lliso-fuzz-", dir=_memory()))
 
+    for seed in target.seeds():  # what a first reading imports is not its time
+        check(name, seed, folder)
+
     def one(data: bytes) -> None:
         if len(data) >= target.least:
             check(name, data, folder)
