@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import warnings
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 import numpy as np
 
@@ -22,14 +22,21 @@ from lliso.fit.boundary import (
     failed_fit,
     fit_boundary,
 )
+from lliso.fit.calibration_error import (
+    SYSTEMATIC_COLUMNS,
+    calibration_part,
+    has_systematic,
+    systematic_errors,
+)
 from lliso.fit.diagnostics import why_so_large
 from lliso.fit.linear import fit_linear
 from lliso.fit.patch import PatchFit, PatchImage, fit_patch, geometry_of_pick
-from lliso.fit.systematics import bulk, calibration, dip, structure
+from lliso.fit.systematics import bulk, dip, structure
 from lliso.fit.table import BOUNDARY, Constants, boundary_table
 from lliso.fit.two_grains import as_patch
 from lliso.fit.window import cut_window
 from lliso.maps.cuts import line_profile
+from lliso.maps.fraction import sum_frames
 from lliso.schema import LI6, LI7, check_map
 from lliso.units import LENGTH, UM_PER_CM, parse_quantity
 
@@ -41,6 +48,14 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from lliso.maps.picks import BoundaryPick, Picks
+
+
+class FitOptions(TypedDict):
+    """What `fit_picks` is told besides the data and the method."""
+
+    resolution: float
+    mean_slope: float | None
+    blur: float | Literal["fit"] | None
 
 
 #: fewer windows than this do not tell how steep the grains of a map are
@@ -97,7 +112,9 @@ def fit_boundaries(
     xarray.Dataset
         The table: one entry per boundary along ``boundary``, see `lliso.fit.table`. A boundary
         that cannot be fitted is a row of NaN with a flag. The attribute ``systematic`` (JSON) lists
-        what is not in the intervals, see `lliso.fit.systematics`.
+        what is not in the intervals, see `lliso.fit.systematics`. Of a map that was corrected,
+        ``step_systematic_std``, ``slope_systematic_std`` and ``permeability_systematic_rel`` say
+        what the errors of the corrections do, apart from the intervals.
 
     Raises
     ------
@@ -125,26 +142,37 @@ def fit_boundaries(
         raise ValueError("the picks must hold at least one boundary, got none; mark one on a cut")
     profiles = cut_profiles(ds, picks)
     slope = None if mean_slope is None else abs(mean_slope) / UM_PER_CM
-    fits = fit_picks(
-        None if method in PROFILE_METHODS else PatchImage.from_map(ds),
-        profiles,
-        picks,
-        method=method,
-        resolution=resolution,
-        mean_slope=slope,
-        blur=blur,
-    )
+
+    def fit_all(image: PatchImage | None, cuts: Mapping[str, xr.Dataset]) -> list[BoundaryFit]:
+        options: FitOptions = {"resolution": resolution, "mean_slope": slope, "blur": blur}
+        return fit_picks(image, cuts, picks, method=method, **options)
+
+    def refit(other: xr.Dataset) -> list[BoundaryFit]:
+        return fit_all(_image(other, method), cut_profiles(other, picks))
+
+    fits = fit_all(_image(ds, method), profiles)
     for fit in fits:
         if not fit.success:
             warnings.warn(fit.message, LlisoWarning, stacklevel=2)
     table = boundary_table(fits, picks, profiles, constants)
     table["limited_by"] = (BOUNDARY, _limits(fits, profiles, picks, resolution, slope))
     table["limited_by"].attrs = {"units": "", "long_name": "what limits a fit on pixels"}
+    errors = systematic_errors(sum_frames(ds), fits, refit) if has_systematic(ds) else None
+    if errors is not None:
+        scales = (1.0, UM_PER_CM, 1.0)
+        for (name, (unit, text)), e, k in zip(
+            SYSTEMATIC_COLUMNS.items(), errors, scales, strict=True
+        ):
+            table[name] = (BOUNDARY, k * e, {"units": unit, "long_name": text})
     parts = [structure(method in ("patch", "two_grains")), dip()]
-    parts += [bulk(constants.d_bulk_std / constants.d_bulk), calibration()]
+    parts += [bulk(constants.d_bulk_std / constants.d_bulk), calibration_part(errors)]
     return table.assign_attrs(
         method=method, resolution_um=resolution, systematic=json.dumps([asdict(p) for p in parts])
     )
+
+
+def _image(ds: xr.Dataset, method: str) -> PatchImage | None:
+    return None if method in PROFILE_METHODS else PatchImage.from_map(ds)
 
 
 def _limits(
