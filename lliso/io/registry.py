@@ -58,7 +58,7 @@ READERS: list[Reader] = [
 
 _HEAD_BYTES = 4096
 #: formats that no program outside the instrument's maker reads: the way round them
-_EXPORT_FIRST = (".itm", ".itmx", ".ita", ".itax", ".itrx", ".raw")
+_EXPORT_FIRST = (".itm", ".itmx", ".itax", ".itrx", ".raw")
 
 
 def formats() -> list[Reader]:

@@ -279,3 +279,10 @@ def test_raw_data_are_not_images(tmp_path, path):
     raw.write_bytes(path.read_bytes())
     with pytest.raises(FormatError, match="export images as BIF6 or as ASCII"):
         read_map(raw)
+
+
+def test_what_is_no_block_file_is_said_to_be_damaged(tmp_path):
+    path = tmp_path / "x.ita"
+    path.write_bytes(b"ITStrF02" + bytes(100))
+    with pytest.raises(FormatError, match="by its name it should be ita: is it damaged"):
+        read_map(path)
