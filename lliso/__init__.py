@@ -16,7 +16,7 @@ _PUBLIC = {
     "boundary_network": "lliso.maps.grains",
     "boundary_part": "lliso.fit.transport",
     "BoundaryPick": "lliso.maps.picks",
-    "conductivities": "lliso.fit.impedance",
+    "conductivities": "lliso.fit.geometry",
     "d_bulk_from_map": "lliso.fit.bulk",
     "describe": "lliso.io",
     "effective_medium": "lliso.fit.effective",

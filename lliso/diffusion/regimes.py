@@ -27,8 +27,8 @@ REASONS = {
     "fast": "boundaries are faster than the grains (D_gb/D_bulk = {ratio:.2g}): diffusion goes "
     "along them, not only across",
     "short": "diffusion has come {reach:.2g} grain sizes far; an effective medium needs 5",
-    "harrison": "the data are of Harrison type {harrison}, the analysis needs type B "
-    "(alpha = {alpha:.2g} below 0.1, beta = {beta:.2g} above 10)",
+    "harrison": "the data are of Harrison type {harrison}, alpha = {alpha:.2g}, beta = {beta:.2g}; "
+    "the analysis needs type B, alpha below 0.1 and beta above 10",
 }
 
 
