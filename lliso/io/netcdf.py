@@ -87,6 +87,12 @@ def read(path: Path, options: Options) -> xr.Dataset:
             "fov must not be given for a netCDF map, which has its own coordinates; change them "
             "with map.assign_coords(x=..., y=...)"
         )
+    ds = open_sound(path, options)
+    return checked(ds, path, READER.name, lambda: hash_of_files([(path.name, path.read_bytes())]))
+
+
+def open_sound(path: Path, options: Options) -> xr.Dataset:
+    """Open what is in a netCDF-4 file after a look at its bytes; FormatError if it is damaged."""
     with path.open("rb") as file:
         head = file.read(8)
     if head.startswith(CLASSIC_MAGIC):
@@ -101,14 +107,13 @@ def read(path: Path, options: Options) -> xr.Dataset:
         _hdf5.check_walk(path)
     try:
         _hdf5.check_sizes(path, _MAX_DEFLATE)
-        ds = _open(path, options)
+        return _open(path, options)
     except FormatError:
         raise
     except Exception as err:  # a damaged HDF5 file raises any kind of error, bare OSError included
         if isinstance(err, ModuleNotFoundError):
             raise
         raise _hdf5.damaged(path, err) from err
-    return checked(ds, path, READER.name, lambda: hash_of_files([(path.name, path.read_bytes())]))
 
 
 def _open(path: Path, options: Options) -> xr.Dataset:

@@ -14,9 +14,10 @@ import numpy as np
 from lliso import units
 from lliso.__about__ import __version__
 from lliso.errors import FormatError, LlisoWarning
+from lliso.io import netcdf
 from lliso.io._iontof_image import _DEAD_TIME_LINE
 from lliso.io._per_ion import checked_counts
-from lliso.io._reader import hash_of_files
+from lliso.io._reader import Options, hash_of_files
 from lliso.io._text_table import decode, read_table
 from lliso.io.depth import DepthCheck, check_depth
 from lliso.io.iontof_ascii import clean_ion
@@ -53,9 +54,9 @@ def read_profile(
     r"""Read a line analysis: counts per species at positions along a line.
 
     From a table (CSV or TXT: a column of positions and one of counts per species, named in the
-    line above), or from IONTOF depth profiles, one per point of the line: a file, a list of files
-    or a folder. Each depth profile is tested for a fraction that is the same at all depths, and
-    its counts are summed.
+    line above), from netCDF as ``lliso simulate --what profile`` writes it, or from IONTOF depth
+    profiles, one per point of the line: a file, a list of files or a folder. Each depth profile is
+    tested for a fraction that is the same at all depths, and its counts are summed.
 
     Parameters
     ----------
@@ -119,14 +120,30 @@ def read_profile(
             if positions is not None or sputter_time is not None or intervals is not None:
                 raise ValueError(
                     f"positions, sputter_time and intervals must be given for depth profiles only, "
-                    f"got them for the table {single.name!r}"
+                    f"got them for {single.name!r}, which has positions of its own"
                 )
-            return _table(single)
+            own = _head(single).startswith((b"\x89HDF", b"CDF"))
+            return _netcdf(single) if own else _table(single)
     else:
         files = [Path(p) for p in path]
         if not files:
             raise ValueError("path must name at least one file, got an empty list")
     return _line(files, positions, isotopes, sputter_time, intervals, partial)
+
+
+# --- lliso's own file ---
+
+
+def _netcdf(path: Path) -> xr.Dataset:
+    """Read ``counts(species, distance)`` as a simulation writes it."""
+    ds = netcdf.open_sound(path, Options())
+    if COUNTS not in ds or set(ds[COUNTS].dims) != {SPECIES, DISTANCE}:
+        found = ", ".join(f"{k}{tuple(v.dims)}" for k, v in ds.data_vars.items())
+        raise FormatError(
+            path, None, f"a line analysis needs counts(species, distance), got {found or 'nothing'}"
+        )
+    checked_counts(path, ds[COUNTS].transpose(SPECIES, DISTANCE).values, "yes")
+    return ds
 
 
 # --- a table ---
