@@ -226,7 +226,7 @@ def report(
     load = os.getloadavg()[0]
     lines += [
         "",
-        f"Times per fit (one thread; load of the machine when they began {load:.1f}):",
+        f"Times per fit (one thread; load of the two-core machine {load:.1f}):",
         "",
         "| fit | median wall clock / ms | fastest / ms | median CPU / ms | fastest, bare fit = 1 |",
         "|---|---|---|---|---|",
