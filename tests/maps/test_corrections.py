@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -232,6 +233,15 @@ def test_display_is_no_map():
         correct_hydride(shown, 0.1)
     with pytest.raises(ValueError, match="by must be 'total' or 'mean', got 'max'"):
         normalise_for_display(m, "max")
+
+
+def test_the_example_of_the_docs_runs(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "corrections.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[1].split("```")[0]
+    exec(code, {})
+    fraction, systematic = map(float, capsys.readouterr().out.splitlines()[0].split())
+    counting = np.sqrt(0.3 * 0.7 / (900 * 64 * 64))
+    assert fraction == pytest.approx(0.30, abs=4 * np.hypot(systematic, counting))
 
 
 class NotComputed:
