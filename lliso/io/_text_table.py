@@ -218,7 +218,7 @@ def _top_row(
 def _numbers(path: Path, rows: list[tuple[int, list[str]]], comma: bool) -> FloatArray:
     width = len(rows[0][1])
     for n, cells in rows:
-        bad = next((c for c in cells if not is_number(c)), None)
+        bad = next((c for c in cells if not is_number(c) or ("," in c and not comma)), None)
         if bad is None and len(cells) == width:
             continue
         if bad is not None:
