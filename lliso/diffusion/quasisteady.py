@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from lliso._types import BoolArray, FloatArray, IntArray
 from lliso.diffusion.krylov import factorised
@@ -321,79 +320,3 @@ def _scattered(local: FloatArray, nodes: IntArray, n: int) -> csr_matrix:
     rows = np.repeat(nodes, k, axis=1).ravel()
     cols = np.tile(nodes, (1, k)).ravel()
     return csr_matrix((local.ravel(), (rows, cols)), shape=(n, n))
-
-
-def pixel_matrix(
-    mesh: WindowMesh, points: FloatArray, guard: float
-) -> tuple[csr_matrix, IntArray, FloatArray]:
-    """Interpolation from nodes to pixel centres.
-
-    Parameters
-    ----------
-    mesh : WindowMesh
-    points : array, shape (pixel, 2)
-        Pixel centres inside the field of view.
-    guard : float
-        Pixels nearer than this to a boundary get an empty row.
-
-    Returns
-    -------
-    matrix : sparse, shape (pixel, node)
-    part : int array, shape (pixel,)
-        The piece of grain each pixel lies in.
-    distance : array, shape (pixel,)
-        Distance to the nearest boundary, accurate near the guard; infinity without boundaries.
-    """
-    triangle, weights = _located(mesh, points)
-    distance = _boundary_distance(mesh, points)
-    used = distance >= guard
-    rows = np.repeat(np.flatnonzero(used), 3)
-    cols = mesh.triangles[triangle[used]].ravel()
-    matrix = csr_matrix((weights[used].ravel(), (rows, cols)), shape=(len(points), mesh.n))
-    return matrix, mesh.triangle_part[triangle], distance
-
-
-def _located(mesh: WindowMesh, points: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Triangle of each point and its barycentric weights."""
-    corners = mesh.points[mesh.triangles]
-    centre = corners.mean(axis=1)
-    tree = cKDTree(centre)
-    found = np.full(len(points), -1)
-    weights = np.zeros((len(points), 3))
-    left = np.arange(len(points))
-    near = 8
-    while len(left) and near <= 4096:
-        k = min(near, len(centre))
-        _, candidate = tree.query(points[left], k=k)
-        candidate = np.asarray(candidate).reshape(len(left), -1)
-        a = corners[candidate, 0]
-        u, v = corners[candidate, 1] - a, corners[candidate, 2] - a
-        d = points[left][:, None] - a
-        det = u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
-        wb = (d[..., 0] * v[..., 1] - d[..., 1] * v[..., 0]) / det
-        wc = (u[..., 0] * d[..., 1] - u[..., 1] * d[..., 0]) / det
-        w = np.stack([1.0 - wb - wc, wb, wc], axis=-1)
-        best = w.min(axis=-1).argmax(axis=1)
-        pick = np.arange(len(left)), best
-        hit = w[pick].min(axis=-1) > -1e-9
-        found[left[hit]] = candidate[pick][hit]
-        weights[left[hit]] = w[pick][hit]
-        left, near = left[~hit], near * 4
-    if len(left):
-        raise ValueError(
-            f"pixels must lie inside the field of view {mesh.outlines.box}, got {len(left)} outside"
-        )
-    return found, weights
-
-
-def _boundary_distance(mesh: WindowMesh, points: FloatArray) -> FloatArray:
-    if not len(mesh.faces):
-        return np.full(len(points), np.inf)
-    a, b = mesh.points[mesh.faces[:, 0]], mesh.points[mesh.faces[:, 1]]
-    t = ((np.arange(8) + 0.5) / 8.0)[None, :, None]
-    fine = (a[:, None] + t * (b - a)[:, None]).reshape(-1, 2)
-    _, near = cKDTree(fine).query(points)
-    face = near // 8
-    d = b[face] - a[face]
-    share = np.clip(((points - a[face]) * d).sum(axis=1) / (d**2).sum(axis=1), 0.0, 1.0)
-    return np.asarray(np.hypot(*(points - a[face] - share[:, None] * d).T))

@@ -22,7 +22,7 @@ from lliso.diffusion.windowmesh import Outlines, WindowMesh
 #: rounds of the binomial weights within one linearisation
 _ROUNDS = 2
 #: bends of the rim smaller than this share of their prior width are left out
-_RIM_TOLERANCE = 0.03
+_RIM_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)

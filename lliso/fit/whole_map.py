@@ -10,18 +10,19 @@ whose median and width the map itself tells.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lliso._types import FloatArray
 from lliso.diffusion.outlines import label_outlines
-from lliso.diffusion.quasisteady import QuasiSteady, pixel_matrix
+from lliso.diffusion.quasisteady import QuasiSteady
 from lliso.diffusion.structures import Structure
 from lliso.diffusion.windowmesh import Outlines, WindowMesh, mesh_window, window_outlines
 from lliso.fit.lognormal_prior import LogNormalPosterior, lognormal_posterior
-from lliso.fit.map_stage import Linearised, MapStage, mean_intercept, rate_basis, rim_basis
+from lliso.fit.map_preparation import first_guess, prepared_stage
+from lliso.fit.map_stage import Linearised, MapStage, mean_intercept
 from lliso.fit.rate import Clock, clocks
 from lliso.fit.table import Constants
 from lliso.fit.whole_map_table import bulk_from_exchange, whole_map_table
@@ -34,11 +35,11 @@ if TYPE_CHECKING:
 #: largest change of ln P in one iteration
 _LARGEST_STEP = 1.5
 #: the last iteration moves ln P by less than these shares of its error: typically, and at most
-_CALM, _LARGEST_CALM = 0.02, 0.25
+_CALM, _LARGEST_CALM = 0.05, 0.25
 #: standard error of mu from which on the map may bound P on one side only
 _UNBOUNDED = 0.75
 #: element size as a share of the mean linear intercept of the grains, and its limits in pixels
-_ELEMENT, _ELEMENT_PIXELS = 0.22, (1.5, 6.0)
+_ELEMENT, _ELEMENT_PIXELS = 0.3, (1.5, 9.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,9 +113,10 @@ def invert_map(
         FWHM of the point spread function, µm.
     guard : float or str, optional
         Pixels whose centre is nearer to a boundary are left out, µm. Default: resolution plus half
-        a pixel, which makes blur and small errors of the outlines harmless.
+        a pixel, which makes errors of the outlines of up to a pixel harmless. Blur is part of the
+        model, so where the outlines are exact half the resolution is enough, and tells more.
     element_size : float or str, optional
-        Element size, µm. Default: 0.22 of the mean linear intercept of the grains.
+        Element size, µm. Default: 0.3 of the mean linear intercept of the grains.
     tau : float, optional
         Standard deviation of ln P between boundaries if it is known.
     level : float
@@ -175,7 +177,7 @@ def invert_map(
     mesh = mesh_window(outlines, h)
     d = 1.0 if d_bulk is None else constants.d_bulk * UM_PER_CM**2
     known = [None] * len(stack) if d_bulk is None else times
-    fit = fit_whole_map(stack, mesh, d, kept_out, known, tau, iterations, progress)
+    fit = fit_whole_map(stack, mesh, d, kept_out, fwhm, known, tau, iterations, progress)
     settings = {"guard_um": kept_out, "resolution_um": fwhm, "element_um": h}
     found = None
     if d_bulk is None and times[0] is not None:
@@ -243,6 +245,7 @@ def fit_whole_map(
     mesh: WindowMesh,
     d: float,
     guard: float,
+    fwhm: float,
     times: Sequence[Clock | None],
     tau: float | None,
     iterations: int,
@@ -251,9 +254,12 @@ def fit_whole_map(
     """Iterate to the posterior (see `invert_map`); lengths in µm, D in µm²/s."""
     tell = progress or _silent
     problem = QuasiSteady(mesh, d)
-    prepared = [_stage(ds, problem, guard, clock) for ds, clock in zip(stack, times, strict=True)]
+    prepared = [
+        prepared_stage(ds, problem, guard, fwhm, clock)
+        for ds, clock in zip(stack, times, strict=True)
+    ]
     stages = tuple(p.stage for p in prepared)
-    start = _first_guess(prepared[0], problem)
+    start = first_guess(prepared[0], problem)
     m = np.full(mesh.n_boundaries, start)
     now = [s.linearised(m) for s in stages]
     success = False
@@ -275,9 +281,8 @@ def fit_whole_map(
             step = 0.5 * step  # it swings to and fro
         last = step
         m, now = _advance(stages, m, step, now, posterior)
-    posterior = _posterior(now, m, tau)
     return WholeMapFit(
-        replace(posterior, mean=m) if success else posterior,
+        _posterior(now, m, tau, average=True),
         stages,
         tuple(now),
         number,
@@ -305,10 +310,12 @@ def _silent(_: str) -> None:
     pass
 
 
-def _posterior(now: Sequence[Linearised], m: FloatArray, tau: float | None) -> LogNormalPosterior:
+def _posterior(
+    now: Sequence[Linearised], m: FloatArray, tau: float | None, *, average: bool = False
+) -> LogNormalPosterior:
     information = np.sum([one.information for one in now], axis=0)
     score = np.sum([one.score for one in now], axis=0) + information @ m
-    return lognormal_posterior(information, score, tau)
+    return lognormal_posterior(information, score, tau, average=average)
 
 
 def _advance(
@@ -335,86 +342,3 @@ def _advance(
         there = m + step
         parts = [s.linearised(there) for s in stages]
     return there, parts
-
-
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    stage: MapStage
-    mean_slope: tuple[float, float]
-    macroscopic: FloatArray
-
-
-def _stage(ds: xr.Dataset, problem: QuasiSteady, guard: float, clock: Clock | None) -> _Prepared:
-    mesh = problem.mesh
-    light = _counts(ds, LI6)
-    total = light + _counts(ds, LI7)
-    x, y = np.meshgrid(ds[X].values, ds[Y].values)
-    points = np.column_stack([x.ravel(), y.ravel()]).astype(float)
-    matrix, part, distance = pixel_matrix(mesh, points, guard)
-    used = (distance >= guard) & (total > 0)
-    if not used.any():
-        raise ValueError(
-            f"the inversion needs pixels with counts farther than {guard:g} um from every "
-            "boundary, got none; are the grains resolved?"
-        )
-    light, total, points, part = light[used], total[used], points[used], part[used]
-    gradient = _regressed(points, light, total, None)
-    inside = _regressed(points, light, total, part)
-    steep = float(np.hypot(*gradient))
-    along = gradient / max(steep, 1e-300)
-    slope = float(np.clip(abs(inside @ along), 0.05 * steep, steep))
-    x0, y0, x1, y1 = mesh.outlines.box
-    if clock is None:
-        # enough to turn the flux right round within the field of view
-        mean, width = np.zeros(mesh.n), problem.diffusivity * slope / max(x1 - x0, y1 - y0) * 4.0
-    else:
-        count = len(mesh.part_grain)
-        with np.errstate(invalid="ignore"):
-            per_part = np.bincount(part, light, count) / np.bincount(part, total, count)
-        # a piece of grain without usable pixels takes the plane through all of them
-        plane = light.sum() / total.sum() + (mesh.points - points.mean(axis=0)) @ gradient
-        level = per_part[mesh.node_part]
-        mean = clock.rate(np.where(np.isfinite(level), level, plane))
-        width = clock.relative_std * float(np.sqrt(np.mean(mean**2)))
-    stage = MapStage(
-        problem,
-        matrix[used],
-        light,
-        total,
-        rim_basis(mesh, slope, 0.5 * mean_intercept(mesh.outlines)),
-        mean,
-        rate_basis(mesh, width),
-    )
-    return _Prepared(stage, (slope, steep), gradient)
-
-
-def _counts(ds: xr.Dataset, species: str) -> FloatArray:
-    counts = ds["counts"].sel(species=species)
-    if "frame" in counts.dims:
-        counts = counts.sum("frame")
-    return np.asarray(counts.values, dtype=float).ravel()
-
-
-def _regressed(
-    points: FloatArray, light: FloatArray, total: FloatArray, part: Any | None
-) -> FloatArray:
-    """Gradient of the fraction, common to all pieces of grain, each with its own mean."""
-    group = np.zeros(len(points), dtype=np.int64) if part is None else part
-    weight = np.bincount(group, total)
-    safe = np.maximum(weight, 1e-300)
-
-    def centred(v: FloatArray) -> FloatArray:
-        return np.asarray(v - (np.bincount(group, total * v) / safe)[group])
-
-    a = np.column_stack([centred(points[:, 0]), centred(points[:, 1])])
-    f = centred(light / total)
-    return np.asarray(np.linalg.lstsq(a.T @ (total[:, None] * a), a.T @ (total * f), rcond=None)[0])
-
-
-def _first_guess(prepared: _Prepared, problem: QuasiSteady) -> float:
-    """Return ln P that makes grains and boundaries in series as steep as the map is."""
-    outlines = problem.mesh.outlines
-    size = 4.0 / np.pi * mean_intercept(outlines)
-    slope, steep = prepared.mean_slope
-    rest = max(steep - slope, 0.05 * steep)
-    return float(np.log(problem.diffusivity * slope / (rest * size)))

@@ -6,8 +6,9 @@ from scipy.spatial import cKDTree
 
 from lliso.diffusion.mesh import sampling_matrix, triangulate
 from lliso.diffusion.outlines import label_outlines
+from lliso.diffusion.pixels import pixel_matrix
 from lliso.diffusion.polycrystal import Polycrystal, Stage, run_stages
-from lliso.diffusion.quasisteady import QuasiSteady, pixel_matrix
+from lliso.diffusion.quasisteady import QuasiSteady
 from lliso.diffusion.structures import (
     Structure,
     laguerre_structure,
@@ -323,6 +324,21 @@ class TestPixels:
             t = np.clip((points - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
             exact = np.minimum(exact, np.hypot(*(points - a - t[:, None] * (b - a)).T))
         np.testing.assert_allclose(distance[exact < 3], exact[exact < 3], atol=0.02)
+
+    def test_see_the_other_grain_through_the_blur(self) -> None:
+        """Against a step, a slope in each grain, averaged over a Gaussian by brute force."""
+        laminate_ = laminate((0, 0, 20, 40), [20.0])
+        mesh = mesh_window(window_outlines(laminate_, (0, 0, 20, 40)), 2.0)
+        y = mesh.points[:, 1]
+        upper = mesh.part_grain[mesh.node_part] == 1
+        field = 0.02 * y + 0.3 * upper
+        points = np.column_stack([np.full(9, 10.0), 20 + np.linspace(-2.0, 2.0, 9) + 0.01])
+        matrix, _, _ = pixel_matrix(mesh, points, 0.0, 0.6)
+        fine = np.linspace(-5.0, 5.0, 20001)
+        kernel = np.exp(-0.5 * (fine / 0.6) ** 2)
+        at = points[:, 1:] + fine
+        exact = ((0.02 * at + 0.3 * (at > 20)) * kernel).sum(axis=1) / kernel.sum()
+        np.testing.assert_allclose(matrix @ field, exact, atol=1e-4)
 
     def test_refuse_points_outside(self, problem: QuasiSteady) -> None:
         with pytest.raises(ValueError, match="pixels must lie inside the field of view"):

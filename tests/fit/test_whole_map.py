@@ -13,8 +13,8 @@ from lliso.diffusion.quasisteady import QuasiSteady
 from lliso.diffusion.splitting import split_at
 from lliso.diffusion.structures import Structure, laguerre_structure, lognormal_permeability
 from lliso.diffusion.windowmesh import mesh_window
-from lliso.fit import whole_map
 from lliso.fit.lognormal_prior import lognormal_posterior
+from lliso.fit.map_preparation import prepared_stage
 from lliso.fit.rate import Clock
 from lliso.fit.whole_map import invert_map, map_outlines
 from lliso.fit.whole_map_table import COLUMNS
@@ -149,7 +149,11 @@ class TestLimits:
         assert table.attrs["limit"] == "lower_limit"
         # Biot number P l/D: steps of a tenth of what C loses across a grain would show
         assert D / 16e-4 < table.attrs["permeability_limit"] < 100 * D / 16e-4
-        assert (table["permeability_low"] > 0.2 * table.attrs["permeability_limit"]).all()
+        # tau is the prior's alone: root mean square of a log-normal about 0.5, a factor of 2 wide
+        tau = table.attrs["tau"]
+        assert tau == pytest.approx(0.5 * np.exp(np.log(2.0) ** 2), rel=0.1)
+        below = np.exp(-1.96 * tau) * table.attrs["permeability_limit"]
+        np.testing.assert_allclose(table["permeability_low"], below, rtol=1e-3)
 
     def test_a_map_of_flat_grains_has_small_p(self) -> None:
         s, _, label = specimen(1)
@@ -182,7 +186,7 @@ class TestInformation:
         ds = counted(fields[0], 3000, 1)
         outlines = map_outlines(ds, s)
         problem = QuasiSteady(mesh_window(outlines, 3.0), 2.6)
-        stage = whole_map._stage(ds, problem, 1.0, None).stage
+        stage = prepared_stage(ds, problem, 1.0, 1.0, None).stage
         m = np.log(s.permeability[outlines.origin]) + 0.2
         score = stage.linearised(m).score
         for k in range(0, len(m), 12):
@@ -201,6 +205,31 @@ class TestInformation:
         assert p.mu == pytest.approx(-14.0, abs=3 * p.mu_std)
         error = (p.mean - m) / np.sqrt(np.diag(p.covariance))
         assert np.std(error) == pytest.approx(1.0, abs=0.12)
+
+    def test_averaging_over_the_width_widens_what_little_data_leave(self) -> None:
+        """Against a brute-force average over a fine grid of widths and of mu."""
+        h, b = np.array([30.0, 4.0, 0.5, 9.0]), np.array([40.0, 1.0, 0.3, 2.0])
+        ln_tau = np.linspace(np.log(0.5) - 2.5, np.log(0.5) + 2.5, 201)
+        moments = np.zeros(3)
+        for value in ln_tau:
+            t2 = np.exp(2 * value)
+            spread = t2 + 1 / h  # of b/h about mu
+            precision = np.sum(1 / spread)
+            mu = np.sum(b / h / spread) / precision
+            chi2 = np.sum((b / h - mu) ** 2 / spread)
+            hyper = ((value - np.log(0.5)) / np.log(2.0)) ** 2
+            weight = np.exp(-0.5 * (chi2 + hyper + np.sum(np.log(spread)) + np.log(precision)))
+            mean = (b[1] + mu / t2) / (h[1] + 1 / t2)
+            var = 1 / (h[1] + 1 / t2) + (1 / t2 / (h[1] + 1 / t2)) ** 2 / precision
+            moments += weight * np.array([1.0, mean, var + mean**2])
+        exact_mean = moments[1] / moments[0]
+        exact_std = np.sqrt(moments[2] / moments[0] - exact_mean**2)
+        order = np.eye(4)[[1, 0, 2, 3]]
+        p = lognormal_posterior(order @ np.diag(h) @ order.T, order @ b, average=True)
+        assert p.mean[0] == pytest.approx(exact_mean, abs=0.02 * exact_std)
+        assert np.sqrt(p.covariance[0, 0]) == pytest.approx(exact_std, rel=0.02)
+        best = lognormal_posterior(np.diag(h), b)
+        assert p.tau > best.tau
 
     def test_the_clock_is_the_derivative_of_the_exchange_profile(self) -> None:
         y, d = np.linspace(10.0, 900.0, 12), 0.31
