@@ -62,19 +62,20 @@ def boundary_layout() -> dict[str, Any]:
                 interactors=["boundaries"],
                 x=axis("distance along the cut (µm)"),
                 y=axis("isotope fraction C"),
-                low=176,
+                low=168,
             ),
-            curve_panel("residuals", under="profile", tall=70, top=4),
+            curve_panel("residuals", under="profile", tall=72, top=4),
         ],
         "controls": _controls(),
         "buttons": [
             button("New cut", "new_cut", "C: one more cut, beside the one shown"),
-            button("Extend", "extend_cut", "E: the next leg of a path, from B on"),
+            button("Extend", "extend_cut", "E: the next leg of a path, from B on", where="below"),
             button(
                 "Square",
                 "square_cut",
                 "S: turn the cut until it crosses the boundary at a right angle",
                 needs="fitted",
+                where="below",
             ),
             button(
                 "Remove cut",
@@ -82,8 +83,16 @@ def boundary_layout() -> dict[str, Any]:
                 "remove the cut shown, with its boundaries",
                 needs="remove_cut",
             ),
-            button("Propose", "propose", "P: show where boundaries might be on this cut"),
-            button("Accept all", "accept_all", "A: mark all that is proposed", needs="ghosts"),
+            button(
+                "Propose", "propose", "P: show where boundaries might be on this cut", where="below"
+            ),
+            button(
+                "Accept all",
+                "accept_all",
+                "A: mark all that is proposed",
+                needs="ghosts",
+                where="below",
+            ),
             button(
                 "Remove boundary",
                 "remove",

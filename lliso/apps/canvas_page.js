@@ -22,8 +22,9 @@ class Page {
     this.below = make("fieldset", "lliso-numbers", root, { "aria-label": layout.below ?? "numbers" });
     for (const spec of layout.controls ?? []) this.control(spec);
     this.wrong = make("span", "lliso-wrong", this.below);
-    this.above.hidden = this.above.children.length === 0; this.below.hidden = this.below.children.length === 1;
     this.buildButtons();
+    this.below.append(this.wrong);
+    this.above.hidden = this.above.children.length === 0; this.below.hidden = this.below.children.length === 1;
     this.buildTable(root);
     // The notebook must not act on keys meant for us (b would insert a cell); saving stays its own.
     this.on(root, "keydown", (e) => { if (!((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === "s")) e.stopPropagation(); });
@@ -40,7 +41,7 @@ class Page {
   buildButtons() {
     const { layout } = this;
     for (const spec of layout.buttons ?? []) {
-      const b = this.button(spec.label, spec.title ?? "", () => this.send(spec.gesture, true, spec.args ?? {}));
+      const b = this.button(spec.label, spec.title ?? "", () => this.send(spec.gesture, true, spec.args ?? {}), { below: this.below, above: this.above }[spec.where] ?? this.buttons);
       if (spec.needs) this.needs.push([b, spec.needs]);
     }
     this.needs.push([this.button("Undo", "Ctrl+Z", () => this.send("undo", true)), "undo"], [this.button("Redo", "Ctrl+Shift+Z or Ctrl+Y", () => this.send("redo", true)), "redo"]);

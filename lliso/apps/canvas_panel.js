@@ -6,6 +6,7 @@ class Panel {
     Object.assign(this, { view, spec, name: spec.name, w: 0, h: 0, frame: null });
     this.element = make("div", "lliso-panel", parent);
     const head = make("div", "lliso-head", this.element);
+    head.hidden = !spec.title;
     this.heading = make("b", "", head, { text: spec.title ?? "" });
     this.result = make("span", "lliso-result", head);
     this.readout = make("span", "lliso-readout", head, { "aria-hidden": "true" });
@@ -33,6 +34,7 @@ class Panel {
 
   fit(width, height, force) { // returns whether the size changed
     const ratio = devicePixelRatio || 1;
+    if (height < 200) height = 4 * Math.round(height / 4); // whole pixels at ratios of 1.25 and 1.5 too
     if (!force && this.w === width && this.h === height && this.ratio === ratio) return false;
     Object.assign(this, { w: width, h: height, ratio });
     this.holder.style.height = `${height}px`;

@@ -202,8 +202,17 @@ def control(
 
 
 def button(label: str, gesture: str, title: str = "", **more: Any) -> Part:
-    """Return a button: ``args`` of its gesture, ``needs`` (a key of the screen's ``can``)."""
-    return {"label": label, "gesture": gesture, "title": title, **_only(more, {"args", "needs"})}
+    """Return a button.
+
+    ``args`` of its gesture, ``needs`` (a key of the screen's ``can``), ``where`` (``bar``,
+    ``above`` or ``below`` the panels).
+    """
+    return {
+        "label": label,
+        "gesture": gesture,
+        "title": title,
+        **_only(more, {"args", "needs", "where"}),
+    }
 
 
 def key(name: str, gesture: str, **more: Any) -> Part:

@@ -166,7 +166,7 @@ def residuals_on_screen(sums: CutSums, fits: list[tuple[BoundaryPick, BoundaryFi
         "hidden": not fits,
         "marks": [*marks, points(x, r, "data", size=1.8)],
         "x": axis("", (0.0, length), bare=True),
-        "y": axis("residual (σ)", (-reach, reach)),
+        "y": axis("rest (σ)", (-reach, reach)),
     }
 
 

@@ -572,3 +572,64 @@ def test_dark_theme(app):
     # The server keeps the theme for whoever comes next.
     nb.js(change.format("JupyterLab Light"))
     nb.wait("document.body.dataset.jpThemeLight === 'true'")
+
+
+def test_proposals_stages_notes_and_files(app, server, tmp_path):
+    nb = app(
+        'later = make_map([rng.binomial(total, 0.5 * truth + 0.2) for _ in "a"] + [total - light],'
+        ' ["6Li", "7Li"], x=x, y=y, attrs={"stage": "16 d", "simulated": 1})\n'
+        "app.close()\n"
+        'app = pick_boundaries(ds, PATH, d_bulk="2.6e-8 cm^2/s", stages={"16 d": later})\napp'
+    )
+    # Ghosts: one dropped, one accepted by its line on the profile, the rest by the key.
+    box = nb.page.locator("[data-key=width]")
+    box.fill("60")
+    box.press("Enter")
+    nb.settled()
+    nb.focus()
+    nb.press("p")
+    assert nb.committed()["boundaries"] == []
+    marks = nb.committed()["panels"]["profile"]["marks"]
+    ghosts = {m["name"]: m["at"] for m in marks if m.get("click") == "accept"}
+    assert len(ghosts) >= 2
+    nb.shoot("boundary_app_ghosts")
+    nb.click(nb.on_profile(ghosts["ghost 1"]), button="right")
+    assert nb.ask("len(app.session.state.proposed)") == len(ghosts) - 1
+    nb.press("p")
+    nb.click(nb.on_profile(ghosts["ghost 0"]))
+    (first,) = nb.committed()["boundaries"]
+    assert first["position"] == pytest.approx(ghosts["ghost 0"], abs=1.0)
+    nb.press("a")
+    assert len(nb.committed()["boundaries"]) == len(saved(nb)["boundaries"]) == len(ghosts)
+
+    # The note and the window of the selected boundary are typed and reach the file.
+    nb.page.locator(".lliso-app tbody button").first.click()
+    nb.settled()
+    for key, text in (("note", "a twin"), ("low", "12.5")):
+        box = nb.page.locator(f"[data-key={key}]")
+        box.fill(text)
+        box.press("Enter")
+        nb.settled()
+    kept = next(b for b in saved(nb)["boundaries"] if b["name"] == "1")
+    assert (kept["note"], kept["window"][0]) == ("a twin", 12.5)
+    assert "D_gb/δ, all stages" in " ".join(nb.rows()[0])
+    nb.page.mouse.move(5, 5)
+    nb.shoot("boundary_app_stages")
+
+    # The table as CSV; the code; another file.
+    nb.page.get_by_role("button", name="Export").click()
+    nb.page.get_by_label("format").select_option("csv")
+    with nb.page.expect_download() as found:
+        nb.page.get_by_role("button", name="Download").click()
+    found.value.save_as(tmp_path / "table.csv")
+    assert (tmp_path / "table.csv").read_text() == nb.ask("app.session._csv()")
+    nb.page.get_by_role("button", name="Code").click()
+    nb.wait("document.querySelector('.lliso-code').textContent.includes('fit_boundaries')")
+    nb.page.get_by_role("button", name="File").click()
+    nb.page.get_by_label("path of the file").fill(str(server.folder / "none.json"))
+    nb.page.get_by_role("button", name="Open", exact=True).click()
+    nb.settled()
+    assert "there is no picks file" in nb.status()
+    nb.focus()
+    nb.press("e", "s")
+    assert len(nb.committed()["cuts"]) == 2
