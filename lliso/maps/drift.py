@@ -49,6 +49,8 @@ _LEAST_LIKENESS, _LEAST_WEAK_LIKENESS = 0.4, 0.1
 _LARGEST_JUMP, _NEIGHBOURS = 2.0, 3
 #: scatter of single frames about their path, in pixels, from which on the path is smoothed
 _SCATTER = 0.15
+#: a path that changes by less than this, in pixels, needs no other look
+_SETTLED = 0.05
 #: frames that a path must have to be smoothed
 _FEWEST_TO_SMOOTH = 8
 
@@ -63,8 +65,8 @@ def measure_drift(
 
     Each species' image is made free of its mean and of what is wider than a seventh of the map,
     smoothed by 1.5 pixels, windowed (Hann) and correlated with the sum of the frames aligned so
-    far, then twice with the sum of all others; the correlations of the species are added with the
-    weights 1/counts. Where a single frame is mostly counting noise, images are smoothed more and
+    far, then once or twice with the sum of all others; the correlations of species are added with the
+    weights 1/counts. Where single frames are mostly counting noise, images are smoothed more and
     the path is smoothed as much as its own scatter asks for (generalised cross-validation). Frames
     are read one block at a time: of lazy data only a few are in memory.
 
@@ -127,6 +129,7 @@ def measure_drift(
         found = _unmoved(stack, usable)
     path, scatter = found.path, 0.0
     for _ in range(2):
+        before = path
         found = _against_others(stack, usable, found, path)
         usual_likeness = float(np.median(found.likeness[usable]))
         least = (_LEAST_WEAK_LIKENESS if weak else _LEAST_LIKENESS) * usual_likeness
@@ -137,6 +140,8 @@ def measure_drift(
         path, scatter = _filled(found.path, good & ~jumped), 0.0
         if weak:
             path, scatter = _smoothed(path)
+        elif np.max(np.abs(path - before)[good]) < _SETTLED:
+            break
     status[usable & ~good] = "unlike"
     status[jumped] = "jump"
     offset = (path - path[status == OK].mean(axis=0))[:, ::-1] * pixel_size(ds)
