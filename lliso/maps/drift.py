@@ -65,7 +65,7 @@ def measure_drift(
 
     Each species' image is made free of its mean and of what is wider than a seventh of the map,
     smoothed by 1.5 pixels, windowed (Hann) and correlated with the sum of the frames aligned so
-    far, then once or twice with the sum of all others; the correlations of species are added with the
+    far, then once or twice with the sum of all others; the correlations are added with the
     weights 1/counts. Where single frames are mostly counting noise, images are smoothed more and
     the path is smoothed as much as its own scatter asks for (generalised cross-validation). Frames
     are read one block at a time: of lazy data only a few are in memory.
