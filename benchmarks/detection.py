@@ -1,10 +1,14 @@
 """How well boundaries are found: precision and recall against the threshold, place, time.
 
+    python benchmarks/detection.py --own 16 34 --numbers 6 7 8 9 10 11 --fields build/fields
     python benchmarks/detection.py FOLDER [NAME ...] [--stages 1]
 
-FOLDER holds pairs NAME.nc and NAME_truth.nc of simulated experiments: raw counts
-``counts_6Li, counts_7Li (stage, y, x)`` and, in the truth, ``label (y, x)``, ``b_g1``, ``b_g2``,
-``b_step (boundary, stage)``, ``b_x1`` ... ``b_y2``. Boundaries longer than 5 µm are judged.
+The first judges maps of `benchmarks/structures.py` at 600 counts a pixel and writes the curve and
+the scatter between structures to ``detection.md``; structures 0 to 5 were used for finding the
+settings, so that others are to be taken. In the second FOLDER holds pairs NAME.nc and NAME_truth.nc
+of simulated experiments: raw counts ``counts_6Li, counts_7Li (stage, y, x)`` and, in the truth,
+``label (y, x)``, ``b_g1``, ``b_g2``, ``b_step (boundary, stage)``, ``b_x1`` ... ``b_y2``.
+Boundaries longer than 5 µm are judged.
 
 A true boundary counts for the recall if its true step exceeds three times the error that the local
 fit has on it with the true labels. It is found if at least half of it lies within 2 µm of found
@@ -20,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from structures import structure
 
 from lliso.fit.network import fit_network
 from lliso.maps.grains import boundary_network
@@ -129,12 +134,64 @@ def score(network, ds, truth, thresholds):
     return rows
 
 
+THRESHOLDS = (0.05, 0.2, 0.35, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9, 0.97)
+DEFAULT = 0.6  # of `lliso.maps.grains.picks_from_network`
+
+
+def own_truth(s):
+    """Truth of a structure under the names that `true_segments` looks for."""
+    t = s.truth
+    ends = {"b_x1": t.x0, "b_y1": t.y0, "b_x2": t.x1, "b_y2": t.y1}
+    grains = {"b_g1": t.grain1.astype(int), "b_g2": t.grain2.astype(int)}
+    step = ("boundary", "stage"), t.step.values.T
+    return xr.Dataset({**ends, **grains, "b_step": step, "label": t.label})
+
+
+def own_maps(kinds, numbers, counts, fields, out):
+    """Judge own structures; write curve and scatter."""
+    head = (
+        "Mean over the structures, in brackets the standard deviation between them.\n\n"
+        "| grains | structures | probability from | precision | recall | median distance, µm |\n"
+        "|---|---|---|---|---|---|\n"
+    )
+    lines = []
+    for kind in kinds:
+        rows = []
+        for number in numbers:
+            s = structure(kind, number, Path(fields))
+            ds = s.counts(counts, np.random.default_rng([8, number, counts]))
+            network = boundary_network(segment_grains(ds))
+            rows.append(score(network, ds, own_truth(s), THRESHOLDS))
+            at = rows[-1][THRESHOLDS.index(DEFAULT)]
+            print(f"{kind} {number}: precision {at[1]:.3f}, recall {at[2]:.3f}", flush=True)
+        values = np.array(rows)[:, :, :4]
+        for k, threshold in enumerate(THRESHOLDS):
+            p, r, d = values[:, k, 1:].T
+            mark = "**" if threshold == DEFAULT else ""
+            lines.append(
+                f"| {kind} µm | {len(rows)} | {mark}{threshold:g}{mark} "
+                f"| {p.mean():.3f} ({p.std(ddof=1):.3f}) | {r.mean():.3f} ({r.std(ddof=1):.3f}) "
+                f"| {d.mean():.2f} |"
+            )
+    Path(out).mkdir(parents=True, exist_ok=True)
+    (Path(out) / "detection.md").write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder")
+    parser.add_argument("folder", nargs="?")
+    parser.add_argument("--own", nargs="*", default=[], help="kinds of own structures")
+    parser.add_argument("--numbers", type=int, nargs="*", default=list(range(6, 12)))
+    parser.add_argument("--counts", type=int, default=600)
+    parser.add_argument("--fields", default="build/fields")
+    parser.add_argument("-o", "--out", default="benchmarks/results")
     parser.add_argument("names", nargs="*")
     parser.add_argument("--stages", type=int, default=1)
     args = parser.parse_args()
+    if args.own:
+        own_maps(args.own, args.numbers, args.counts, args.fields, args.out)
+    if args.folder is None:
+        return
     names = args.names or sorted(
         p.stem.removesuffix("_truth") for p in Path(args.folder).glob("*_truth.nc")
     )
@@ -145,7 +202,7 @@ def main():
         taken = time.perf_counter() - start
         print(f"{name}: {network.sizes['boundary']} boundaries in {taken:.1f} s")
         print("  probability  precision  recall  place/um  found  true")
-        for row in score(network, maps[0], truth, (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.97)):
+        for row in score(network, maps[0], truth, THRESHOLDS):
             print("  {:11.2f}  {:9.3f}  {:6.3f}  {:8.2f}  {:5d}  {:4d}".format(*row))
 
 

