@@ -10,10 +10,11 @@ through it, P |ΔC| times its length; the square of that flux is the second weig
 
 Beside each error stands what the counts allow: the posterior standard deviation at the true P,
 with the true outlines and the true width of the prior (a Bayesian Cramér–Rao bound), with the rim
-unknown as it is, and with the rim given; where the outlines are exact, pixels up to 0.5 µm from
-a boundary serve too. Bound and exact outlines are for the first few maps of each setting. Maps
-already in ``results/whole_map.json`` are not done
-again unless ``--fresh``; ``--report`` only writes ``results/whole_map.md`` anew.
+unknown as it is, and with the rim given. With exact outlines, pixels up to 0.5 µm from a boundary
+serve too.
+
+What ``results/whole_map.json`` holds already is not done again unless ``--fresh``; ``--report``
+only writes ``results/whole_map.md`` anew.
 """
 
 from __future__ import annotations
@@ -197,11 +198,31 @@ def cached(mean: float, seed: int, folder: Path | None) -> Simulated:
     return sim
 
 
+def fill(row: dict[str, float], cache: Path | None, exact: bool, bound: bool) -> bool:
+    """Do what is missing of a map's results; return whether anything was."""
+    before = len(row)
+    counts, seed = row["counts"], int(row["seed"])
+    parts = [("rms_flux", True), ("exact_rms_flux", exact), ("bound_flux", bound)]
+    missing = [name for name, wanted in parts if wanted and name not in row]
+    if missing:
+        sim = cached(row["grains"], seed, cache)
+        if "rms_flux" in missing:
+            row |= measure(sim, counts, seed, exact=False)
+        if "exact_rms_flux" in missing:
+            found = measure(sim, counts, seed, exact=True)
+            row |= {f"exact_{name}": value for name, value in found.items()}
+        if "bound_flux" in missing:
+            row |= bounds(sim, counts, seed)
+    return len(row) > before
+
+
 def pooled(rows: list[dict[str, float]], name: str, square: bool) -> tuple[float, float]:
     """Mean (or root mean square) over maps and its standard error."""
     v = np.array([row[name] for row in rows if name in row])
     if square:
         v = v**2
+    if not len(v):
+        return np.nan, np.nan
     mean, error = v.mean(), v.std(ddof=1) / np.sqrt(len(v)) if len(v) > 1 else np.nan
     return (np.sqrt(mean), error / (2 * np.sqrt(mean))) if square else (mean, error)
 
@@ -233,7 +254,7 @@ def report(rows: list[dict[str, float]]) -> str:
         ("χ² per pixel", "chi2_red", False),
         ("CPU time, s (one thread)", "cpu_s", False),
     ]
-    about = " ".join(" ".join((__doc__ or "").split("\n\n")[2:]).split())
+    about = " ".join(" ".join((__doc__ or "").split("\n\n")[2:4]).split())
     lines = ["# Whole-map inversion on simulated maps", "", about]
     heads = [f"{g:g} µm, N = {n:,.0f}" for g, n in settings]
     lines += ["", "| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
@@ -246,7 +267,9 @@ def report(rows: list[dict[str, float]]) -> str:
         cells = []
         for group in groups:
             value, error = pooled(group, name, square)
-            cells.append(f"{value:.3f} ± {error:.3f}" if np.isfinite(error) else f"{value:.3f}")
+            cell = f"{value:.3f} ± {error:.3f}" if np.isfinite(error) else f"{value:.3f}"
+            number = sum(name in row for row in group)
+            cells.append(cell if number == len(group) else f"{cell} ({number} maps)")
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     failed = sum(row["success"] == 0 for row in rows)
     lines += ["", f"± is the standard error over maps. Not converged: {failed} of {len(rows)}."]
@@ -268,23 +291,17 @@ def main() -> None:
     chosen = parser.parse_args()
     path = chosen.out / "whole_map.json"
     rows = json.loads(path.read_text()) if path.exists() and not chosen.fresh else []
-    done = {(row["grains"], row["counts"], row["seed"]) for row in rows}
+    found = {(row["grains"], row["counts"], row["seed"]): row for row in rows}
     for seed in range(0 if chosen.report else chosen.structures):
         for mean in chosen.grains:
             for counts in chosen.counts:
-                if (mean, counts, seed) in done:
-                    continue
-                sim = cached(mean, seed, chosen.cache)
-                row = {"grains": mean, "counts": counts, "seed": seed}
-                row |= measure(sim, counts, seed, exact=False)
-                if seed < chosen.exact:
-                    found = measure(sim, counts, seed, exact=True)
-                    row |= {f"exact_{name}": value for name, value in found.items()}
-                if seed < chosen.bounds:
-                    row |= bounds(sim, counts, seed)
-                rows.append(row)
-                print(f"{mean:g} um, N = {counts:g}, structure {seed}: {row['rms_flux']:.3f}")
-                path.write_text(json.dumps(rows, indent=1) + "\n")
+                row = found.get((mean, counts, seed), {"grains": mean, "counts": counts})
+                if "seed" not in row:
+                    rows.append(row | {"seed": seed})
+                    row = rows[-1]
+                if fill(row, chosen.cache, seed < chosen.exact, seed < chosen.bounds):
+                    print(f"{mean:g} um, N = {counts:g}, map {seed}: {row['rms_flux']:.3f}")
+                    path.write_text(json.dumps(rows, indent=1) + "\n")
     (chosen.out / "whole_map.md").write_text(report(rows))
 
 
