@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: in the order in which they are made
-NAMES: tuple[str, ...] = ("fig3",)
+NAMES: tuple[str, ...] = ("fig3", "table_boundaries")
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,10 @@ def default_inputs(
 
     Examples
     --------
-    >>> default_inputs("fig3", "nowhere")
+    >>> default_inputs("fig3", ".", {"map": "mine.nc"})
     Traceback (most recent call last):
     ...
-    FileNotFoundError: fig3 needs the file .../simulated_llto_59h.nc (exchange), which is not there
+    ValueError: inputs of fig3 must be exchange, storage, image, picks, ledger, truth, got map
     """
     declared: Mapping[str, str] = module_of(name).INPUTS
     roles = {role.removesuffix("?"): role.endswith("?") for role in declared}

@@ -27,6 +27,8 @@ COLOURS = (DATA, FIT)
 SMALL = 6.5
 #: how far from the boundary panel e shows, µm
 REACH = 30.0
+#: by how much (10⁻³ of C) its second profile is shifted down
+APART = 25.0
 
 
 def figure_3(
@@ -41,28 +43,25 @@ def figure_3(
     Returns
     -------
     matplotlib.figure.Figure
-        Its axes are labelled ``"a"`` to ``"f"`` (`matplotlib.axes.Axes.get_label`), those of
-        panel e ``"e1"`` and ``"e2"``.
+        Its axes are labelled ``"a"`` to ``"f"`` (`matplotlib.axes.Axes.get_label`).
     """
     import matplotlib.pyplot as plt
 
     with style():
         fig = plt.figure(figsize=(PAGE_WIDTH, 5.2))
-        parts: Any = fig.subfigures(1, 2, width_ratios=[1.3, 1])
+        parts: Any = fig.subfigures(1, 2, width_ratios=[1.22, 1])
         left, right = parts
         maps = left.subplots(3, 1)
-        boxes = [["d", "d"], ["e1", "e2"], ["f", "f"]]
-        others = right.subplot_mosaic(boxes, height_ratios=[1, 1, 0.72])
+        others = right.subplot_mosaic([["d"], ["e"], ["f"]], height_ratios=[1, 1, 0.6])
         axes: dict[str, Axes] = {**dict(zip("abc", maps, strict=True)), **others}
-        for name, ax in axes.items():
-            ax.set_label(name)
         _maps(axes, data)
         _image(axes["c"], data, traced)
         _profiles(axes["d"], data, profiles)
-        _boundary((axes["e1"], axes["e2"]), data, found, boundary)
+        _boundary(axes["e"], data, found, boundary)
         _permeability(axes["f"], boundary)
-        for name in ("a", "b", "c", "d", "e1", "f"):
-            _letter(axes[name], name[0])
+        for name, ax in axes.items():
+            ax.set_label(name)
+            _letter(ax, name)
         if data.maps[0].attrs.get("simulated"):
             fig.suptitle("SIMULATED, with the parameters of the paper", size=SMALL, color="0.35")
     return fig
@@ -85,7 +84,14 @@ def _maps(axes: dict[str, Axes], data: Data) -> None:
         draw_map(ax, ds, low=float(low), high=float(high))
         ax.set_title(_stage(ds), size=STYLE["axes.titlesize"])
         _line(ax, data, colour)
+        _behind_the_bar(ax)
         ax.set_xlabel("")
+
+
+def _behind_the_bar(ax: Axes) -> None:
+    """Darken the corner of the scale bar, which is white on maps that may be bright."""
+    dark = ax.add_patch(Rectangle((0.745, 0.02), 0.24, 0.24, transform=ax.transAxes))
+    dark.set(facecolor="0.2", edgecolor="none", alpha=0.7, zorder=1.5)
 
 
 def _line(ax: Axes, data: Data, colour: str) -> None:
@@ -115,10 +121,8 @@ def _image(ax: Axes, data: Data, traced: Traced) -> None:
         ax.plot(*marks.T, "+", color=FIT, ms=6, mew=1.2)
     ax.set(xlabel="x (µm)", ylabel="y (µm)", xlim=(x0, x1), ylim=(y0, y1))
     ax.set_title("microscope image, boundaries found", size=STYLE["axes.titlesize"])
-    dark = ax.add_patch(Rectangle((0.74, 0.02), 0.245, 0.24, transform=ax.transAxes))
-    dark.set(facecolor="0.2", edgecolor="none", alpha=0.8, zorder=2)
-    for artist in draw_scale_bar(ax, x1 - x0):
-        artist.set_zorder(3)
+    draw_scale_bar(ax, x1 - x0)
+    _behind_the_bar(ax)
 
 
 def _profiles(ax: Axes, data: Data, profiles: pd.DataFrame) -> None:
@@ -147,53 +151,50 @@ def _profiles(ax: Axes, data: Data, profiles: pd.DataFrame) -> None:
     ax.legend(frameon=False, handletextpad=0.2, ncols=2, loc="upper right")
 
 
-def _boundary(axes: tuple[Axes, Axes], data: Data, found: Measured, boundary: pd.DataFrame) -> None:
+def _boundary(ax: Axes, data: Data, found: Measured, boundary: pd.DataFrame) -> None:
     """Panel e: the same boundary at both times, on one scale: gradient and step."""
     cut = data.picks.cut(data.chosen.cut)
-    spans = []
-    for ax, ds, fit, colour in zip(axes, data.maps, found.fits, COLOURS, strict=True):
+    for k, (ds, fit, colour) in enumerate(zip(data.maps, found.fits, COLOURS, strict=True)):
         shown = fit.on_cut(cut)
         profile = line_profile(ds, cut)
         fraction = isotope_fraction(profile)
         nu = profile[DISTANCE].values - shown.parameters["position"]
         near = (nu > -shown.reach_before) & (nu < min(shown.reach_after, REACH))
-        c, std = fraction["fraction"].values[near], fraction["fraction_std"].values[near]
+        middle = shown.parameters["level"]
+        c = 1e3 * (fraction["fraction"].values[near] - middle) - APART * k
+        std = 1e3 * fraction["fraction_std"].values[near]
         ax.errorbar(
             nu[near], c, std, fmt="o", ms=2.0, mfc="white", mew=0.5, elinewidth=0.4, color=colour
         )
-        _branches(ax, shown)
-        row = boundary.loc[_stage(ds)]
+        _branches(ax, shown, middle, -APART * k)
+        row: dict[Any, Any] = boundary.loc[_stage(ds)].to_dict()
         words = (
-            f"|ΔC| = {1e3 * row['|ΔC|']:.1f} ± {1e3 * row['its std']:.1f} · 10⁻³\n"
-            f"|dC/dn| = {row['|dC/dn| (1/cm)']:.1f} ± {row['its std (1/cm)']:.1f} cm⁻¹"
+            f"{_stage(ds)}\n"
+            f"|ΔC| = {_with_error(row['|ΔC|'], row['its std'], 4)}\n"
+            f"|dC/dn| = {_with_error(row['|dC/dn| (1/cm)'], row['its std (1/cm)'], 1)} cm⁻¹"
         )
-        ax.text(0.04, 0.04, words, transform=ax.transAxes, va="bottom", size=SMALL)
-        ax.set_xlabel("distance (µm)")
-        ax.set_title(_stage(ds), size=STYLE["axes.titlesize"])
-        ax.locator_params(axis="y", nbins=4)
-        spans.append((float(c.min()), float(c.max())))
-    half = 0.6 * max(high - low for low, high in spans)
-    for ax, (low, high) in zip(axes, spans, strict=True):
-        middle = 0.5 * (low + high)
-        ax.set_ylim(middle - 1.7 * half, middle + half)  # room for words below
-    axes[0].set_ylabel("⁶Li fraction C")
+        ax.text(REACH + 2, -APART * k, words, va="center", size=SMALL, color=colour)
+    left = min(fit.reach_before for fit in found.fits)
+    ax.set(xlim=(-min(left, REACH) - 3, REACH + 52), xlabel="distance from the boundary (µm)")
+    ax.set_xticks([-10, 0, 10, 20, 30])
+    ax.set_ylabel("C − C₀ (10⁻³), shifted")
 
 
-def _branches(ax: Axes, shown: BoundaryFit) -> None:
-    """Draw fit, tangents at the boundary, and the step between them."""
+def _with_error(value: float, error: float, digits: int) -> str:
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def _branches(ax: Axes, shown: BoundaryFit, middle: float, shift: float) -> None:
+    """Draw fit, tangents at the boundary, and the step between them, in 10⁻³."""
     at, p = shown.parameters["position"], shown.parameters
-    ends = [shown.curve(np.array([at + e]))[0] for e in (-1e-9, 1e-9)]
+    ends = [1e3 * (shown.curve(np.array([at + e]))[0] - middle) + shift for e in (-1e-9, 1e-9)]
     for sign, end, reach in ((-1, ends[0], shown.reach_before), (1, ends[1], shown.reach_after)):
         x = sign * np.linspace(1e-9, min(reach, REACH), 60)
-        ax.plot(x, shown.curve(at + x), color=BOUNDARY, lw=1.4, zorder=3)
+        ax.plot(x, 1e3 * (shown.curve(at + x) - middle) + shift, color=BOUNDARY, lw=1.4, zorder=3)
         tangent = sign * np.array([0.0, 12.0])
-        ax.plot(tangent, end + p["slope"] * tangent, color=BOUNDARY, lw=0.8, ls="--", zorder=3)
-    ax.annotate(
-        "",
-        (0, ends[0]),
-        (0, ends[1]),
-        arrowprops={"arrowstyle": "<->", "lw": 0.8, "shrinkA": 0, "shrinkB": 0, "color": BOUNDARY},
-    )
+        slope = 1e3 * p["slope"]
+        ax.plot(tangent, end + slope * tangent, color=BOUNDARY, lw=0.8, ls="--", zorder=3)
+    ax.plot([0, 0], ends, color=BOUNDARY, lw=1.4, marker="_", ms=5, zorder=3)
 
 
 def _permeability(ax: Axes, boundary: pd.DataFrame) -> None:
@@ -222,6 +223,11 @@ def _permeability(ax: Axes, boundary: pd.DataFrame) -> None:
             color="0.4",
         )
     ax.set_xscale("log")
-    ax.set_yticks(range(len(boundary)), [str(s) for s in boundary.index])
+    low, high = ax.get_xlim()
+    ax.set_xlim(low / (high / low) ** 0.45, high)
+    for k, stage in enumerate(map(str, boundary.index)):
+        place = ("axes fraction", "data")
+        ax.annotate(stage, (0.02, k), xycoords=place, va="center", color=colours[stage], size=7)
+    ax.set_yticks([])
     ax.set(xlabel="$D_{gb}$ (cm²/s), 95 % intervals, δ = 0.5 nm")
     ax.set_ylim(len(boundary) - 0.4, -0.9)
