@@ -52,9 +52,12 @@ SPY = """() => {
   };
   const post = v.model.send.bind(v.model);
   v.model.send = (...a) => { log.sent++; return post(...a); };
-  window.addEventListener('pointermove', () => { begun = performance.now(); }, true);
-  window.addEventListener('pointermove', () => {
-    if (v.drag?.moved) log.handle.push(performance.now() - begun); });
+  const kinds = 'onpointerrawupdate' in window ? ['pointerrawupdate'] : ['pointermove'];
+  for (const kind of kinds) {
+    window.addEventListener(kind, () => { begun = performance.now(); }, true);
+    window.addEventListener(kind, () => {
+      if (v.drag?.moved) log.handle.push(performance.now() - begun); });
+  }
   new MutationObserver(() => {
     const n = v.root.dataset.answered;
     if (times[n] !== undefined) log.profile.push(performance.now() - times[n]);

@@ -1,10 +1,13 @@
 // The canvas view of every app: panels with images or curves, controls, a table. Everything that is
 // computed comes from the session in the kernel; here it is drawn, and gestures are sent.
-// One message is in flight at a time; motion that the kernel cannot follow is dropped, what a
-// person decided (a release, a click, a key) never is.
+// What a person decided (a release, a click, a key) is sent alone and never dropped. Of motion at most
+// MOTIONS messages are under way, what the kernel cannot follow is dropped. Two, not one: Jupyter's
+// server leaves Nagle's algorithm on, so an answer waits (40 ms on Linux) for the browser to acknowledge
+// the status before it; the next motion carries that acknowledgement.
 // The page gets one module: the parts that view.py lists in SCRIPTS, in that order.
 
 const INTERACTORS = { marks: Marks, cut: CutOnMap, boundaries: BoundariesOnProfile };
+const MOTIONS = 2;
 const SERIES = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999933", "#882255"]; // after Okabe and Ito
 
 class View extends Pointing {
@@ -12,10 +15,10 @@ class View extends Pointing {
     super();
     this.model = model;
     this.id = Math.random().toString(36).slice(2);
-    this.n = 0; this.inflight = null; this.finals = []; this.motion = null;
+    this.n = 0; this.flight = []; this.finals = []; this.motion = null;
     this.local = null; // what a running gesture shows before the kernel has answered
     this.drag = null; this.hover = null;
-    this.zooms = {}; this.cursors = {};
+    this.zooms = {}; this.cursors = {}; this.rawAt = -1;
     this.stop = new AbortController();
     this.layout = model.get("_layout");
     this.committed = this.screen = unpack(model.get("_screen"));
@@ -38,6 +41,7 @@ class View extends Pointing {
     this.theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
     this.on(this.root, "transitionrun", (e) => { if (e.target === this.root) this.resize(true); }); // a theme's colours came
     this.watchRatio();
+    keepBusyIcon();
     this.update();
   }
 
@@ -85,7 +89,8 @@ class View extends Pointing {
     const style = getComputedStyle(this.root);
     this.ink = Object.fromEntries(["ink", "muted", "paper", "line", "data", "fit", "bad"].map((k) => [k, style.getPropertyValue(`--${k}`).trim()]));
     SERIES.forEach((c, i) => { this.ink[`c${i}`] = c; });
-    this.font = (size, weight = "") => `${weight} ${size}px ${style.fontFamily}`;
+    const family = style.fontFamily; // read once: a style is computed anew at every look
+    this.font = (size, weight = "") => `${weight} ${size}px ${family}`;
     for (const p of this.shownPanels) p.drawBase();
     this.draw();
   }
@@ -116,25 +121,27 @@ class View extends Pointing {
     this.pump();
   }
 
+  get inflight() { return this.flight[0] ?? null; } // the oldest that is not answered
+
   pump() {
-    if (this.inflight) return;
-    const message = this.finals.shift() ?? this.motion;
-    if (!message) return;
-    if (message === this.motion) this.motion = null;
-    this.inflight = message;
+    const [decided] = this.finals, message = decided ?? this.motion;
+    if (!message || this.flight.length >= (decided ? 1 : MOTIONS) || (this.inflight && this.inflight !== this.flight.find((m) => m.motion))) return;
+    if (decided) this.finals.shift(); else { this.motion = null; message.motion = true; }
+    this.flight.push(message);
+    clearTimeout(this.timer);
     const late = () => { if (!this.working) this.say("Waiting for the kernel: it is busy, or was restarted (then run the cell again).", "warning"); };
     this.timer = setTimeout(() => { this.progress.hidden = false; this.timer = setTimeout(late, 1000); }, 500);
-    const { then, ...content } = message;
+    const { then, motion, ...content } = message;
     this.model.send(content);
   }
 
   answered(m, buffers) {
     if (m.type === "progress") return this.showProgress(m);
-    if (m.type !== "answer" || m.view !== this.id || m.n !== this.inflight?.n) return;
+    if (m.type !== "answer" || m.view !== this.id || !this.flight.some((f) => f.n === m.n)) return;
     clearTimeout(this.timer);
     this.progress.hidden = true; this.working = false;
-    const { final, kind, then } = this.inflight;
-    this.inflight = null;
+    const { final, kind, then } = this.flight.find((f) => f.n === m.n);
+    this.flight = this.flight.filter((f) => f.n > m.n); // answers come in order
     if (then) { if (m.error) this.say(m.error, "error"); else then(m.reply ?? {}, buffers); this.root.dataset.answered = m.n; return this.pump(); }
     if (final) this.wrong.textContent = this.committed.level === "error" && Object.values(this.inputs).some((i) => i.spec.gesture === kind) ? this.committed.message : "";
     if (this.local && this.local.n <= m.n) this.local = null;

@@ -15,7 +15,11 @@ class Panel {
     this.top = this.canvas[1];
     this.interactors = [...(spec.interactors ?? []), "marks"].map((kind) => new INTERACTORS[kind](this));
     view.on(this.top, "pointerdown", (e) => view.press(e, this));
-    view.on(this.top, "pointermove", (e) => view.move(e, this));
+    view.on(this.top, "pointermove", (e) => { if (!view.drag || e.timeStamp > view.rawAt) view.move(e, this); });
+    view.on(this.top, "pointerrawupdate", (e) => { // while dragging, up to a frame earlier than pointermove
+      if (!view.drag || view.drag.key) return;
+      view.rawAt = e.timeStamp; view.move(e, this);
+    });
     view.on(this.top, "pointerup", (e) => view.up(e, this));
     view.on(this.top, "pointercancel lostpointercapture", () => { if (view.drag?.panel === this) view.cancel(); });
     view.on(this.top, "pointerleave", () => { this.readout.textContent = ""; view.left(this); });

@@ -53,6 +53,18 @@ const geometry = (cut) => { // length and unit vectors along and across, in µm
   const dx = cut.end[0] - cut.start[0], dy = cut.end[1] - cut.start[1], length = Math.hypot(dx, dy) || 1e-9;
   return { length, u: [dx / length, dy / length], n: [-dy / length, dx / length] };
 };
+// JupyterLab shows a busy icon in the tab for every message and fetches it from the server each time,
+// before the answer: the same icon as data costs the server nothing.
+async function keepBusyIcon() {
+  const link = document.querySelector("link.busy.favicon");
+  if (!link?.href || link.href.startsWith("data:")) return;
+  try {
+    const reply = await fetch(link.href), reader = new FileReader();
+    if (!reply.ok) return;
+    reader.addEventListener("load", () => { link.href = reader.result; }, { once: true });
+    reader.readAsDataURL(await reply.blob());
+  } catch { /* then it stays as it is */ }
+}
 // Arrays come as bytes: {"array": DataView or number of a buffer, "type": "f4" | "u1" | ...}.
 const TYPES = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, i4: Int32Array, f4: Float32Array, f8: Float64Array };
 function unpack(value, buffers = []) {

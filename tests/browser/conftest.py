@@ -21,6 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "build" / "screenshots"
+DOCS = ROOT / "docs" / "images" / "apps"
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
     "--no-sandbox",
@@ -378,6 +379,15 @@ class Notebook:
     def shoot(self, name):
         SHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SHOTS / f"{name}.png")
+
+    def picture(self, name):
+        """Take a picture of the app for the docs; written there if LLISO_DOCS is set."""
+        self.page.mouse.move(5, 5)
+        folder = DOCS if os.environ.get("LLISO_DOCS") else SHOTS
+        folder.mkdir(parents=True, exist_ok=True)
+        self.page.set_viewport_size({"width": 1280, "height": 1100})  # the table is seen too
+        self.view()
+        self.page.locator(".lliso-app").first.screenshot(path=folder / f"{name}.png")
 
     def end(self):
         """Shut the kernel down; what its view says went wrong on our side."""

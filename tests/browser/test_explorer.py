@@ -127,6 +127,7 @@ def test_maps_are_read_zoomed_and_coloured(explorer):
     assert shown == pytest.approx(nb.ask(change), abs=1e-6)
     assert nb.cells() == 2  # JupyterLab's own keys did nothing
     nb.shoot("explorer_change")
+    nb.picture("explorer")
 
 
 def test_the_figure_and_the_code_are_handed_over(explorer, tmp_path):
