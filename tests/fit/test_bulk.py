@@ -109,3 +109,14 @@ def test_refusals(options, message):
     given = {"exchange": "59 h", "c_source": C1, "c_natural": C0}
     with pytest.raises(ValueError, match=message):
         d_bulk_from_map(*case(600.0), **(given | options))
+
+
+def test_the_error_holds_the_structure_and_says_when_twenty_per_cent_is_too_much():
+    rng = np.random.default_rng(3)
+    ds, net = case(600.0, size=12.5)
+    free, given = estimate(ds, net), estimate(ds, net, level=40.0)
+    # Without noise the grains' own variety and the part of the structure are left.
+    assert free.d_bulk_std > given.d_bulk_std > 0.05 * given.d_bulk
+    few = estimate(case(60.0, rng, size=12.5)[0], net)
+    assert few.d_bulk_std > 0.15 * few.d_bulk
+    assert "large_error" in few.flags
