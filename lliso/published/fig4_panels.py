@@ -38,7 +38,7 @@ def figure_4(data: Data, found: Measured) -> Figure:
 
     with style():
         fig = plt.figure(figsize=(PAGE_WIDTH, 3.3))
-        names = [["a", "b", "c"], ["residuals a", "residuals b", "residuals c"]]
+        names: Any = [["a", "b", "c"], ["residuals a", "residuals b", "residuals c"]]
         axes: dict[str, Axes] = fig.subplot_mosaic(names, height_ratios=[3.2, 1])
         _sample(axes, "a", found.room, [ROOM[0], "+ 2 weeks", "+ 6 weeks"])
         _sample(axes, "b", found.hot, [HOT[0], "+ 3.8 h at 200 °C"])
