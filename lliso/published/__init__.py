@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: in the order in which they are made
-NAMES: tuple[str, ...] = ("fig3", "table_boundaries", "method")
+NAMES: tuple[str, ...] = ("fig3", "table_boundaries", "method", "fig4", "fig5")
 
 
 @dataclass(frozen=True)
