@@ -7,6 +7,11 @@ the map, whether they could be fitted or not. Draws of one structure share its g
 mean and coverage are from the scatter between structures. Beside `population_permeability` the
 table has its estimate without a shortest length, and the interval of a bootstrap that draws
 boundaries one by one. Everything is simulated.
+
+    python benchmarks/population.py --from-counts --fields build/fields
+
+does the same with boundaries found from the counts alone, on structures that the search was not
+tuned on, and writes ``population_from_counts.md``.
 """
 
 from __future__ import annotations
@@ -20,7 +25,10 @@ import numpy as np
 from network_draws import draws_of, table_of
 from structures import D_BULK, structure
 
+from lliso.fit.network import fit_network
 from lliso.fit.population import PopulationEstimate, population_permeability
+from lliso.maps.grains import boundary_network
+from lliso.maps.segment import segment_grains
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -76,6 +84,35 @@ def one_setting(kind: str, counts: int, structures: int, draws: int, folder: Pat
     return {"kind": kind, "counts": counts, "structures": structures, **summary(rows)}
 
 
+def from_counts(folder: Path, out: Path) -> None:
+    """Write P over the truth with boundaries found from the counts."""
+    lines = []
+    for kind in ("16", "34"):
+        for counts in (600, 3000):
+            found = []
+            for number in range(6, 12):
+                s = structure(kind, number, folder)
+                ds = s.counts(counts, np.random.default_rng([9, number, counts]))
+                network = boundary_network(segment_grains(ds))
+                e = population_permeability(fit_network(ds, network, d_bulk=D_BULK))
+                p, weight = s.truth["permeability"].values, s.truth["step"].values[0] ** 2
+                true = float(np.nansum(p * weight) / np.nansum(weight))
+                found.append((e.permeability / true, e.std / true, *_holds(e, true)))
+            ratio, std, in68, in95 = np.array(found, dtype=float).T
+            lines.append(
+                f"| {kind} µm | {counts:,} | {len(found)} | {ratio.mean():.2f} "
+                f"| {ratio.min():.2f} to {ratio.max():.2f} | {std.mean():.2f} "
+                f"| {in68.sum():.0f} / {in95.sum():.0f} |"
+            )
+            print(lines[-1], flush=True)
+    head = (
+        "| grains | counts | structures | P / truth, mean | range | stated error "
+        "| 68 / 95 % hold in |\n|---|---|---|---|---|---|---|\n"
+    )
+    text = head + "\n".join(lines) + "\n"
+    (out / "population_from_counts.md").write_text(text, encoding="utf-8")
+
+
 def _holds(e: PopulationEstimate, true: float) -> tuple[bool, bool]:
     return e.low68 <= true <= e.high68, e.low <= true <= e.high
 
@@ -126,7 +163,11 @@ def main() -> None:
     parser.add_argument("--fields", default="build/fields")
     parser.add_argument("--counts", type=int, nargs="*", default=list(COUNTS))
     parser.add_argument("-o", "--out", default="benchmarks/results")
+    parser.add_argument("--from-counts", action="store_true")
     args = parser.parse_args()
+    if args.from_counts:
+        from_counts(Path(args.fields), Path(args.out))
+        return
     results = []
     for kind in ("16", "34"):
         for counts in args.counts:

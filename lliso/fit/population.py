@@ -35,7 +35,7 @@ FLAGS = {
     "no_steps": "the steps are not significant as a whole: no boundary resistance found",
     "short_boundaries": "too few long boundaries, so that short ones were used: 5 to 10 % low",
     "undetected_boundaries": "the network came from the counts: steps that were not found count as "
-    "slope, and P comes out too high (1.1 in grains of 34 µm, 1.3 to 1.7 in grains of 16 µm)",
+    "slope, and P may be off by 0.7 to 1.4, more than its interval says",
     "visible_steps_only": "boundaries were chosen by their steps: biased to low P (0.66 to 0.9)",
 }
 
