@@ -51,7 +51,12 @@ SPREAD = {16.0: 11.0, 34.0: 16.0}
 LEVEL = {16.0: 300.0, 34.0: 380.0}
 SHORTEST, RIM = 3.0, 15.0
 RESULTS = Path(__file__).parent / "results"
-REFERENCE = {(16, 600): 0.41, (16, 3000): 0.36, (34, 600): 0.34, (34, 3000): 0.24}
+REFERENCE: dict[tuple[float, float], float] = {
+    (16, 600): 0.41,
+    (16, 3000): 0.36,
+    (34, 600): 0.34,
+    (34, 3000): 0.24,
+}
 PIXELS, OVERSAMPLE, MARGIN = (512, 206), 3, 3
 FWHM_PER_SIGMA = 2.3548
 
@@ -105,7 +110,7 @@ def simulate(mean: float, seed: int) -> Simulated:
 def _binned(fine: np.ndarray) -> np.ndarray:
     ny, nx = (n // OVERSAMPLE for n in fine.shape)
     pixels = fine.reshape(ny, OVERSAMPLE, nx, OVERSAMPLE).mean(axis=(1, 3))
-    return pixels[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    return np.asarray(pixels[MARGIN:-MARGIN, MARGIN:-MARGIN])
 
 
 def counted(sim: Simulated, counts: float, seed: int) -> xr.Dataset:
@@ -191,7 +196,8 @@ def cached(mean: float, seed: int, folder: Path | None) -> Simulated:
         return simulate(mean, seed)
     path = folder / f"whole_map_{mean:g}_{seed}.pickle"
     if path.exists():
-        return pickle.loads(path.read_bytes())
+        stored: Simulated = pickle.loads(path.read_bytes())
+        return stored
     sim = simulate(mean, seed)
     folder.mkdir(parents=True, exist_ok=True)
     path.write_bytes(pickle.dumps(sim))
