@@ -16,20 +16,29 @@ import struct
 import sys
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 if __name__ == "__main__":
     import atheris
 
     with atheris.instrument_imports(include=["lliso.io", "zipfile"]):
         import lliso.io
+        import lliso.io.ebsd
+        import lliso.io.imagej
+        import lliso.io.impedance_text
+        import lliso.io.tables
 
 import lliso.io
+import lliso.io.ebsd
+import lliso.io.impedance_text
+import lliso.io.tables
 from lliso.errors import FormatError, LlisoWarning
 from lliso.io import read_map
 from lliso.schema import check_map, make_map
@@ -322,7 +331,63 @@ def _nrrd_seeds() -> list[bytes]:
     return [header.encode() + np.arange(24, dtype=">u2").tobytes()]
 
 
+def _ebsd_seeds(kind: str) -> list[bytes]:
+    tests = _of_the_tests("test_ebsd_files")
+    if kind == "ctf":
+        return [tests.ctf().encode()]
+    return [tests.ang().encode(), tests.ang(hexagonal=True).encode()]
+
+
+def _impedance_seeds() -> list[bytes]:
+    """The first rows of each layout: more rows teach the fuzzer nothing."""
+    tests = _of_the_tests("test_impedance_text")
+    whole = [tests.zplot(), tests.gamry(), tests.biologic(), tests.biologic(",")]
+    kept = [text.splitlines(keepends=True) for text in whole]
+    cut = ["".join(lines[:14]) for lines in kept]
+    return [*(text.encode("latin-1") for text in cut), b"1e3,100,-5\n1e4,90,-12\n"]
+
+
+def _imagej_seeds() -> list[bytes]:
+    tests = _of_the_tests("test_imagej_lines")
+    line = tests._line(10, 5, 10, 25, width=3, name=b"boundary 1")
+    made = [line]
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", method) as archive:
+            archive.writestr("a.roi", line)
+            archive.writestr("b.roi", tests._line(0, 0, 5, 5, kind=7))
+        made.append(out.getvalue())
+    return made
+
+
+def _read_imagej(path: Path) -> Any:
+    """Return the lines as a table, as the other readers here give one."""
+    from lliso.io.imagej import read_lines
+
+    lines, others = read_lines(path)
+    ends = [[*line[1], line[2]] for line in lines]
+    if not np.isfinite(ends).all():
+        raise AssertionError("a line is not finite")
+    return xr.Dataset(
+        {"ends": (("line", "number"), ends), "others": ("other", np.array(others, dtype=object))},
+        {"line": [line[0] for line in lines]},
+    )
+
+
+def _table_seeds() -> list[bytes]:
+    return [
+        "# material: LLTO\nT (°C), σ_bulk (mS/cm), sigma_bulk_std (%), d_nmr (m2/s)\n"
+        "22, 0.82, 4, 2.6e-12\n200, 27.4, 4, \n".encode(),
+        b"T (K);sigma_total (S/m)\n300;1,5\n",
+    ]
+
+
 TARGETS = {
+    "ang": Target("map.ang", lambda: _ebsd_seeds("ang"), read=lliso.io.ebsd.read_ebsd),
+    "ctf": Target("map.ctf", lambda: _ebsd_seeds("ctf"), read=lliso.io.ebsd.read_ebsd),
+    "impedance": Target("cell.txt", _impedance_seeds, read=lliso.io.impedance_text.read_impedance),
+    "imagej": Target("RoiSet.zip", _imagej_seeds, read=_read_imagej),
+    "table": Target("sigma.csv", _table_seeds, read=lliso.io.tables.read_conductivities),
     "csv": Target("sample_7Li.csv", _csv_seeds),
     "tiff": Target("sample_7Li.tif", _tiff_seeds, most=4096),
     "nrrd": Target("sample.nrrd", _nrrd_seeds),

@@ -83,7 +83,8 @@ def read_impedance(path: str | os.PathLike[str], *, layout: str | None = None) -
     names = _cells(header, _separator(header)) if header else []
     values, decimal_comma = _numbers(path, lines, first, last)
     columns, signs, factors = _columns(path, names, values.shape[1], first)
-    f, real, imag = (values[:, c] * k for c, k in zip(columns, factors, strict=True))
+    with np.errstate(over="ignore"):  # what is too large for a number is refused below
+        f, real, imag = (values[:, c] * k for c, k in zip(columns, factors, strict=True))
     keep = f != 0
     return _dataset(
         path,
@@ -116,6 +117,8 @@ def _table(path: Path, lines: list[str], layout: str) -> tuple[str, int, int]:
         return (lines[at - 1].strip() if at else ""), at + 1, len(lines)
     if layout == "gamry":
         at = _find(path, lines, lambda s: s.startswith("ZCURVE"), "a ZCURVE table")
+        if at + 3 > len(lines):
+            raise FormatError(path, at + 1, "the ZCURVE table must have rows; is it cut off?")
         stop = at + 3
         while stop < len(lines) and lines[stop].startswith("\t"):
             stop += 1

@@ -85,6 +85,10 @@ def read_conductivities(path: str | os.PathLike[str]) -> xr.Dataset:
         name, unit = _name(path, line, cell)
         values = np.array([_number(path, n, row, k) for n, row in body])
         if _TEMPERATURE.match(name):
+            if temperature is not None:
+                raise FormatError(
+                    path, line, f"one column must be the temperature, got {cell!r} too"
+                )
             temperature = _kelvin(path, line, values, unit)
         elif name in columns:
             raise FormatError(path, line, f"columns must have names of their own, got two {name!r}")
@@ -94,7 +98,7 @@ def read_conductivities(path: str | os.PathLike[str]) -> xr.Dataset:
         raise FormatError(
             path, line, f"a column must be the temperature, 'T (°C)', got {', '.join(header)}"
         )
-    attrs = {"map_id": hash_of_bytes(data), "source": path.name, **comments}
+    attrs = {**comments, "map_id": hash_of_bytes(data), "source": path.name}
     out = xr.Dataset({}, {"temperature": ("temperature", temperature, {"units": "K"})}, attrs)
     for name, (values, unit) in columns.items():
         converted, written = _converted(path, line, name, values, unit, columns)
@@ -116,7 +120,14 @@ def _rows(path: Path, text: str) -> tuple[list[tuple[int, list[str]]], dict[str,
     header = lines[0][1]
     separator = next((s for s in ("\t", ";") if s in header), ",")
     cut = csv.reader((line for _, line in lines), delimiter=separator, skipinitialspace=True)
-    rows = [[cell.strip() for cell in row] for row in cut]
+    try:
+        rows = [[cell.strip() for cell in row] for row in cut]
+    except csv.Error as err:
+        raise FormatError(path, None, f"the table must be text in columns ({err})") from err
+    if len(rows) != len(lines):
+        raise FormatError(
+            path, None, "a quotation mark must be closed in its own row, got one open"
+        )
     for (number, _), row in zip(lines, rows, strict=True):
         if len(row) != len(rows[0]):
             raise FormatError(
@@ -138,7 +149,10 @@ def _name(path: Path, line: int, cell: str) -> tuple[str, str]:
     name = match["name"].strip().lower()
     for letter, word in _LETTERS.items():
         name = name.replace(letter, word)
-    return re.sub(r"[^a-z0-9*]+", "_", name).strip("_"), match["unit"].strip()
+    name = re.sub(r"[^a-z0-9*]+", "_", name).strip("_")
+    if not name:
+        raise FormatError(path, line, f"a column must have a name of letters, got {cell!r}")
+    return name, match["unit"].strip()
 
 
 def _number(path: Path, line: int, row: list[str], column: int) -> float:
@@ -146,9 +160,12 @@ def _number(path: Path, line: int, row: list[str], column: int) -> float:
     if not cell:
         return float("nan")
     try:
-        return float(cell)
+        value = float(cell)
     except ValueError:
-        raise FormatError(path, line, f"a cell must be a number or empty, got {cell!r}") from None
+        value = np.inf
+    if np.isinf(value) or "_" in cell:
+        raise FormatError(path, line, f"a cell must be a number or empty, got {cell!r}")
+    return value
 
 
 def _kelvin(path: Path, line: int, values: FloatArray, unit: str) -> FloatArray:
@@ -158,7 +175,7 @@ def _kelvin(path: Path, line: int, values: FloatArray, unit: str) -> FloatArray:
         raise FormatError(path, line, f"a temperature must be in °C or K, got {unit!r}")
     if not np.all(values > 0):
         raise FormatError(
-            path, line, f"temperatures must be above 0 K, got {np.nanmin(values):g} K or none"
+            path, line, f"temperatures must be above 0 K, got {values.min():g} K; none may lack"
         )
     return values
 
@@ -184,7 +201,10 @@ def _converted(
             factor = units.parse_quantity(f"1 {unit}", target, name)
         except ValueError:
             continue
-        converted = values * factor
+        with np.errstate(over="ignore", under="ignore"):
+            converted = values * factor
+        if np.isinf(converted).any():
+            raise FormatError(path, line, f"{name} must be a number, got one too large")
         if target in (units.CONDUCTIVITY, units.DIFFUSION) and np.any(converted <= 0):
             raise FormatError(path, line, f"{name} must be positive, got {np.nanmin(values):g}")
         return converted, _WRITTEN.get(target, target)
