@@ -88,8 +88,8 @@ GRID: dict[str, tuple[float, ...]] = {
 
 def draw_map(case: Case, rng: np.random.Generator) -> PatchImage:
     """Simulate the pixels around the boundary, with counting noise and a curvature per grain."""
-    x = np.arange(round(case.width / PIXEL)) + 0.5
-    y = np.arange(round(2 * case.reach / PIXEL) + 4) + 0.5
+    x = np.arange(round(case.width / PIXEL), dtype=float) + 0.5
+    y = np.arange(round(2 * case.reach / PIXEL) + 4, dtype=float) + 0.5
     nu = y - y.size / 2
     bend = rng.normal(0, BENDING * abs(case.slope) / case.reach, 2)
     c = case.level + case.step * ((nu > 0) - 0.5) + case.slope * nu
@@ -118,7 +118,7 @@ def two_parabolas(case: Case, image: PatchImage) -> tuple[float, float, FloatArr
     guard = guard_length(PIXEL, RESOLUTION)
     p = patch_pixels(image, _geometry(case, image), guard, None)
     nu, row = np.unique(p.nu, return_inverse=True)
-    light, total = (np.bincount(row, v) for v in (p.light, p.total))
+    light, total = (np.bincount(row, v).astype(float) for v in (p.light, p.total))
     (step, slope), covariance, _ = fit_two_quadratics(Window(nu, light, total, 0, 0, guard, PIXEL))
     return float(step), float(slope), covariance
 

@@ -38,21 +38,22 @@ def figure_of_method(frame: pd.DataFrame, case: Case) -> Figure:
     with style():
         fig, axes = plt.subplots(2, 2, figsize=(PAGE_WIDTH, 4.8))
         for ax, name in zip(axes.flat, WHAT, strict=False):
-            _scatter(ax, frame.loc[name], WHAT[name])
+            _scatter(ax, frame.xs(name, level="varied"), WHAT[name])
         axes.flat[0].legend(frameon=False, loc="upper right", borderpad=0.1)
         _coverage(axes.flat[3], frame)
         for ax, letter in zip(axes.flat, "abcd", strict=True):
             ax.set_label(letter)
             ax.set_title(f"({letter})", loc="left", size=STYLE["axes.titlesize"], weight="bold")
         about = (
-            f"SIMULATED: one boundary between two grains; where not varied, {case.counts:,.0f} counts "
-            f"in a pixel of 1 µm, grains of {case.reach:g} µm, a cut of {case.width:g} µm"
+            "SIMULATED: one boundary between two grains; where not varied, "
+            f"{case.counts:,.0f} counts in a pixel of 1 µm, grains of {case.reach:g} µm, "
+            f"a cut of {case.width:g} µm"
         )
         fig.suptitle(about, size=6.5, color="0.35")
     return fig
 
 
-def _scatter(ax: Axes, part: pd.DataFrame, what: str) -> None:
+def _scatter(ax: Axes, part: Any, what: str) -> None:
     for method, colour in COLOURS.items():
         one = part.xs(method, level="method")
         at = one.index.to_numpy(dtype=float)
