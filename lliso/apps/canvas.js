@@ -63,7 +63,7 @@ class View extends Pointing {
     const sent = this.model.get("_images"), before = this.images ?? {};
     this.images = Object.fromEntries(Object.entries(sent).map(([name, image]) => [name, before[name]?.version === image.version ? before[name] : unpack({ ...image, type: image.pixels.type, pixels: image.pixels })]));
     const images = this.list.filter((p) => p instanceof ImagePanel && !p.hidden);
-    for (const p of images) p.element.parentNode.style.flex = images.length > 1 ? "1 1 400px" : `${p.spec.grow ?? 1.35} 1 ${p.width()}px`; // several stand side by side
+    for (const p of images) p.element.parentNode.style.flex = images.length > 1 ? "1 1 440px" : `${p.spec.grow ?? 1.35} 1 ${p.width()}px`; // several stand side by side
   }
 
   resize(force = false) {
