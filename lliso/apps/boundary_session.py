@@ -248,7 +248,9 @@ class BoundarySession(BoundaryDoing):
                     "result": _result(chosen[0]) if chosen else "",
                     "marks": ghosts_on_profile(state) + self._others.marks(state.picks, cut),
                 },
-                "residuals": residuals_on_screen(sums, boundaries_fits(state.picks, cut, fits)),
+                "residuals": residuals_on_screen(
+                    sums, boundaries_fits(state.picks, cut, fits), cut.length
+                ),
             },
             **table(
                 (*READABLE, *self._others.columns),

@@ -144,7 +144,9 @@ def boundaries_fits(
     return found
 
 
-def residuals_on_screen(sums: CutSums, fits: list[tuple[BoundaryPick, BoundaryFit]]) -> Part:
+def residuals_on_screen(
+    sums: CutSums, fits: list[tuple[BoundaryPick, BoundaryFit]], length: float
+) -> Part:
     """Return what the fits leave over, in units of the counting error, within their windows."""
     at, left = [], []
     for pick, fit in fits:
@@ -160,7 +162,6 @@ def residuals_on_screen(sums: CutSums, fits: list[tuple[BoundaryPick, BoundaryFi
         left.append((sums.light[use] / sums.total[use] - c) / std)
     x, r = (np.concatenate(v) if v else np.zeros(0) for v in (at, left))
     reach = max(3.2, float(np.abs(r).max()) * 1.1) if r.size else 3.2
-    length = float(sums.distance[-1] + sums.distance[0]) if sums.distance.size > 1 else 1.0
     marks = [across("y", v, "muted", dash=[4, 3], width=1) for v in (-2, 0, 2)]
     return {
         "hidden": not fits,
