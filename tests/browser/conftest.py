@@ -267,10 +267,10 @@ class Notebook:
             await panel.content.scrollToItem(at, 'start');"""
         )
         self.wait(
-            """(() => { const c = document.querySelector('.lliso-panel canvas');
-              if (!c || !c.width) return false;
+            """[...document.querySelectorAll('.lliso-panel canvas')].some((c) => {
+              if (!c.width || !c.height) return false; // curves are all on the upper canvas
               const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
-              return d.some((v, i) => i % 4 === 3 && v === 255); })()"""
+              return d.some((v, i) => i % 4 === 3 && v === 255); })"""
         )
         self.settled()
         self.page.evaluate(
