@@ -177,7 +177,7 @@ def _boundary(ax: Axes, data: Data, found: Measured, boundary: pd.DataFrame) -> 
     left = min(fit.reach_before for fit in found.fits)
     ax.set(xlim=(-min(left, REACH) - 3, REACH + 52), xlabel="distance from the boundary (µm)")
     ax.set_xticks([-10, 0, 10, 20, 30])
-    ax.set_ylabel("C − C₀ (10⁻³), shifted")
+    ax.set_ylabel("$C - C_{gb}$ (10⁻³), shifted")
 
 
 def _with_error(value: float, error: float, digits: int) -> str:
