@@ -134,8 +134,8 @@ def score(network, ds, truth, thresholds):
     return rows
 
 
-THRESHOLDS = (0.05, 0.2, 0.35, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9, 0.97)
-DEFAULT = 0.6  # of `lliso.maps.grains.picks_from_network`
+THRESHOLDS = (0.05, 0.2, 0.35, 0.5, 0.55, 0.6, 0.63, 0.65, 0.7, 0.8, 0.9, 0.97)
+DEFAULT = 0.63  # of `lliso.maps.grains.picks_from_network`
 
 
 def own_truth(s):

@@ -301,7 +301,7 @@ def picks_from_network(
     ds: xr.Dataset,
     *,
     longest: float = 40.0,
-    least_probability: float = 0.6,
+    least_probability: float = 0.63,
     narrowest: float = 5.0,
 ) -> Picks:
     """Cuts and boundaries that a person can edit, one per boundary of a network.
