@@ -13,6 +13,7 @@ from lliso.__about__ import __version__
 #: public name -> module that defines it
 _PUBLIC = {
     "align_frames": "lliso.maps.alignment",
+    "apply_edits": "lliso.maps.grain_edits",
     "bin_pixels": "lliso.maps.fraction",
     "boundary_network": "lliso.maps.grains",
     "boundary_part": "lliso.fit.transport",
@@ -31,6 +32,7 @@ _PUBLIC = {
     "effective_medium": "lliso.fit.effective",
     "explore_arrhenius": "lliso.apps.arrhenius",
     "explore_map": "lliso.apps.explorer",
+    "explore_network": "lliso.apps.network",
     "explore_profiles": "lliso.apps.profiles",
     "fit_anneal": "lliso.fit.anneal",
     "fit_arrhenius": "lliso.fit.arrhenius",
@@ -49,6 +51,7 @@ _PUBLIC = {
     "formats": "lliso.io",
     "fraction_interval": "lliso.maps.fraction",
     "grain_size": "lliso.maps.grain_size",
+    "GrainEdits": "lliso.maps.grain_edits",
     "grains_of_orientations": "lliso.maps.grain_size",
     "group_frames": "lliso.maps.stacks",
     "haven_ratio": "lliso.fit.transport",
