@@ -132,7 +132,7 @@ def _level(axes: dict[str, Axes], found: Measured) -> None:
     arrow: dict[str, Any] = {"arrowstyle": "-|>", "color": BOUNDARY, "lw": 0.8, "shrinkA": 0}
     ax.annotate("", (level[0] / 1e3, 0.12), (0.0, 0.12), arrowprops=arrow | {"shrinkB": 0})
     ax.text(
-        level[0] / 1e3 - 0.04,
+        -0.06,
         0.16,
         f"meniscus\n{level[0]:.0f} ± {level[1]:.0f} µm",
         size=SMALL,
