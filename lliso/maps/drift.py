@@ -9,16 +9,25 @@ isotope fraction has any contrast.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.fft
 import xarray as xr
 
 from lliso._types import BoolArray, FloatArray
-from lliso.schema import COUNTS, FRAME, SPECIES, X, Y, check_map, pixel_size
+from lliso.maps._drift_groups import (
+    MOST_GROUPS,
+    REACH,
+    blurred,
+    each_frame,
+    grouped,
+    placed_frames,
+    placed_groups,
+)
+from lliso.maps._drift_stack import WEAK_SMOOTHING, Stack
+from lliso.schema import FRAME, pixel_size
 
 DRIFT = "drift"
 STATUS = "status"
@@ -32,14 +41,6 @@ STATUSES = {
     "unlike": "does not look like the other frames",
     "jump": "lies far off the path of its neighbours",
 }
-#: smoothing before frames are compared, in pixels; and where contrast is lost in counting noise
-_SMOOTHING, _WEAK_SMOOTHING = 1.5, 3.5
-#: what is wider than this share of the map, such as the profile itself, is taken out
-_WIDEST = 1 / 7
-#: measured to this share of a pixel
-_UPSAMPLE = 100
-#: times that what is left of a shift is measured again, at the most
-_ROUNDS = 8
 _LEAST_COUNTS, _MOST_COUNTS = 0.2, 5.0
 #: likeness below which a frame is mostly noise, so that only the path of many frames can be known
 _WEAK = 0.55
@@ -67,8 +68,13 @@ def measure_drift(
     smoothed by 1.5 pixels, windowed (Hann) and correlated with the sum of the frames aligned so
     far, then once or twice with the sum of all others; the correlations are added with the
     weights 1/counts. Where single frames are mostly counting noise, images are smoothed more and
-    the path is smoothed as much as its own scatter asks for (generalised cross-validation). Frames
-    are read one block at a time: of lazy data only a few are in memory.
+    the path is smoothed as much as its own scatter asks for (generalised cross-validation).
+
+    A stack of more than 60 frames is added up in at most 60 groups of consecutive frames, whose
+    path is found as above. Each frame is then compared with the sum of all groups but its own,
+    near the interpolated path; if frames turn out to lie far off it, the groups are added up once
+    more, frame by frame where it lies. Frames are read one block at a time: of lazy data a few
+    frames and the groups (two sets of 60 images per species in single precision) are in memory.
 
     Parameters
     ----------
@@ -110,7 +116,7 @@ def measure_drift(
     >>> measure_drift(m).drift.sel(axis="x").values.round(1)
     array([-1.5, -0.5,  0.5,  1.5])
     """
-    stack = _Stack.of(ds, species, progress)
+    stack = Stack.of(ds, species, progress)
     counts = stack.counts_per_frame
     usual = float(np.median(counts))
     status = np.full(counts.size, OK, dtype="<U8")
@@ -122,28 +128,11 @@ def measure_drift(
             f"drift needs at least 2 frames in order, got {np.count_nonzero(usable)} of "
             f"{counts.size}; {summary_of(status)}"
         )
-    found = _running(stack, usable)
-    weak = float(np.median(found.likeness[usable])) < _WEAK
-    if weak:
-        stack.smooth_by(_WEAK_SMOOTHING)
-        found = _unmoved(stack, usable)
-    path, scatter = found.path, 0.0
-    for _ in range(2):
-        before = path
-        found = _against_others(stack, usable, found, path)
-        usual_likeness = float(np.median(found.likeness[usable]))
-        least = (_LEAST_WEAK_LIKENESS if weak else _LEAST_LIKENESS) * usual_likeness
-        good = usable & (found.likeness > least)
-        if not (good.any() and usual_likeness > 0):
-            raise ValueError("drift needs frames that look alike, got none; is there any contrast?")
-        jumped = good & _off_path(found.path, good)
-        path, scatter = _filled(found.path, good & ~jumped), 0.0
-        if weak:
-            path, scatter = _smoothed(path)
-        elif np.max(np.abs(path - before)[good]) < _SETTLED:
-            break
-    status[usable & ~good] = "unlike"
-    status[jumped] = "jump"
+    search = _search_long if counts.size > MOST_GROUPS else _search
+    found = search(stack, usable)
+    status[usable & ~found.good] = "unlike"
+    status[found.jumped] = "jump"
+    path = found.path
     offset = (path - path[status == OK].mean(axis=0))[:, ::-1] * pixel_size(ds)
     drift_attrs = {"units": "um", "long_name": "offset of the specimen"}
     return xr.Dataset(
@@ -157,7 +146,7 @@ def measure_drift(
         attrs={
             "map_id": str(ds.attrs.get("map_id", "")),
             "summary": summary_of(status),
-            "scatter": scatter,
+            "scatter": found.scatter,
         },
     )
 
@@ -173,6 +162,21 @@ def summary_of(status: Any) -> str:
 
 
 @dataclass
+class _Result:
+    """Where the frames are.
+
+    `path` in pixels (y, x), filled in where frames failed; which are `good`, like the others, and
+    which `jumped`; `scatter` of single frames, 0 where the path was not smoothed.
+    """
+
+    path: FloatArray
+    good: BoolArray
+    jumped: BoolArray
+    likeness: FloatArray
+    scatter: float
+
+
+@dataclass
 class _Found:
     """Offsets in pixels (y, x); where each frame lies in the sum `total`; likeness."""
 
@@ -182,102 +186,64 @@ class _Found:
     likeness: FloatArray
 
 
-@dataclass
-class _Stack:
-    """The frames of a stack, read block by block and looked at in Fourier space."""
-
-    counts: xr.DataArray
-    blocks: list[slice]
-    tell: Callable[[str], None]
-    counts_per_frame: FloatArray = field(init=False)
-    weight: FloatArray = field(init=False)
-    window: Any = field(init=False)
-    band: Any = field(init=False)
-
-    def __post_init__(self) -> None:
-        ny, nx = self.counts.sizes[Y], self.counts.sizes[X]
-        self.window = np.outer(np.hanning(ny), np.hanning(nx)).astype(np.float32)
-        self.ky = np.fft.fftfreq(ny)[:, None]
-        self.kx = np.fft.fftfreq(nx)[None, :]
-        self.smooth_by(_SMOOTHING)
-        means = []
-        for block in self.blocks:
-            part = self.counts.isel({FRAME: block}).transpose(SPECIES, FRAME, Y, X)
-            means.append(part.mean([Y, X]).values)
-            self.tell(f"counts: frame {block.stop} of {self.counts.sizes[FRAME]}")
-        mean = np.concatenate(means, axis=1)
-        self.counts_per_frame = np.asarray(mean.sum(axis=0), dtype=float)
-        each = np.median(mean, axis=1)
-        # Poisson noise: a species' image says the more the fewer counts its contrast drowns in.
-        self.weight = np.where(each > 0, 1.0 / np.where(each > 0, each, 1.0), 0.0)
-
-    @classmethod
-    def of(
-        cls,
-        ds: xr.Dataset,
-        species: Sequence[str] | None,
-        progress: Callable[[str], None] | None,
-    ) -> _Stack:
-        check_map(ds, needs=species or ())
-        if ds.sizes.get(FRAME, 1) < 2:
-            raise ValueError(f"drift needs at least 2 frames, got {ds.sizes.get(FRAME, 1)}")
-        counts = ds[COUNTS] if species is None else ds[COUNTS].sel({SPECIES: list(species)})
-        return cls(counts, frame_blocks(counts), progress or _silent)
-
-    def smooth_by(self, sigma: float) -> None:
-        k2 = self.ky**2 + self.kx**2
-        wide = _WIDEST * min(self.counts.sizes[Y], self.counts.sizes[X])
-        band = np.exp(-2 * np.pi**2 * sigma**2 * k2) - np.exp(-2 * np.pi**2 * wide**2 * k2)
-        self.band = band.astype(np.float32)
-
-    def spectra(self, what: str) -> Iterator[tuple[int, Any]]:
-        """Yield each frame's band-passed spectrum, shape (species, y, x)."""
-        for block in self.blocks:
-            part = self.counts.isel({FRAME: block}).transpose(FRAME, SPECIES, Y, X)
-            for k, image in enumerate(part.values):
-                flat = image.astype(np.float32)
-                flat -= flat.mean(axis=(1, 2), keepdims=True)
-                yield block.start + k, scipy.fft.fft2(flat) * self.band
-            self.tell(f"{what}: frame {block.stop} of {self.counts.sizes[FRAME]}")
-
-    def moved(self, spectrum: Any, by: FloatArray) -> Any:
-        """Move by (y, x) pixels."""
-        phase = np.exp(-2j * np.pi * (self.ky * by[0] + self.kx * by[1])).astype(np.complex64)
-        return spectrum * phase
-
-    def windowed(self, spectrum: Any) -> Any:
-        """Spectrum of the windowed image, free of its mean."""
-        image = scipy.fft.ifft2(spectrum).real
-        weights = self.window / self.window.sum()
-        image = image - (image * weights).sum(axis=(1, 2), keepdims=True)
-        return scipy.fft.fft2(image * self.window)
-
-    def match(self, fixed: Any, spectrum: Any, start: FloatArray) -> tuple[FloatArray, float]:
-        """Return the offset of an image from the (windowed) reference, and their correlation.
-
-        The window favours small shifts, so what is left is measured again until nothing is.
-        """
-        from skimage.registration import phase_cross_correlation
-
-        find: Any = phase_cross_correlation
-        offset, like = np.array(start, dtype=float), 0.0
-        weight = self.weight[:, None, None]
-        for _ in range(_ROUNDS):
-            here = self.windowed(self.moved(spectrum, -offset))
-            product = np.sum(weight * fixed * here.conj(), axis=0)
-            size = np.sum(weight * np.abs(fixed) ** 2) * np.sum(weight * np.abs(here) ** 2)
-            like = float(product.real.sum() / np.sqrt(size)) if size > 0 else 0.0
-            ones = np.ones_like(product)
-            back = find(
-                product, ones, space="fourier", upsample_factor=_UPSAMPLE, normalization=None
-            )[0]
-            offset = offset - np.asarray(back, dtype=float)
-            if np.max(np.abs(back)) < 1.5 / _UPSAMPLE:
-                break
-        return offset, like
+def _search(stack: Stack, usable: BoolArray) -> _Result:
+    """Compare the frames of a short stack with each other."""
+    found = _running(stack, usable)
+    weak = float(np.median(found.likeness[usable])) < _WEAK
+    if weak:
+        stack.smooth_by(WEAK_SMOOTHING)
+        found = _unmoved(stack, usable)
+    path = found.path
+    for _ in range(2):
+        before = path
+        found = _against_others(stack, usable, found, path)
+        done = _judged(found.path, found.likeness, usable, weak)
+        path = done.path
+        if not weak and np.max(np.abs(path - before)[done.good]) < _SETTLED:
+            break
+    return done
 
 
-def _running(stack: _Stack, usable: BoolArray) -> _Found:
+def _search_long(stack: Stack, usable: BoolArray) -> _Result:
+    """Compare groups of frames with each other, then each frame with the groups."""
+    groups = grouped(stack, usable)
+    with_frames = np.bincount(groups.of_frame, usable) > 0
+    of_groups = _search(groups.stack, with_frames)
+    stack.smooth_by(groups.stack.sigma)
+    good = of_groups.good & ~of_groups.jumped
+    suggested = groups.between(of_groups.path)
+    placed = placed_groups(groups, of_groups.path, good)
+    of_frame = groups.of_frame
+    del groups
+    for again in (False, True):
+        path, likeness = each_frame(stack, usable, placed, of_frame, suggested)
+        weak = float(np.median(likeness[usable])) < _WEAK
+        done = _judged(path, likeness, usable, weak)
+        if weak and done.scatter > REACH / 4:  # single frames are lost in noise, groups are not
+            done.path = suggested
+        kept = done.good & ~done.jumped
+        if again or not blurred(done.path, suggested, kept):
+            break
+        suggested = done.path
+        placed = placed_frames(stack, kept, suggested, of_frame)
+    return done
+
+
+def _judged(found: FloatArray, likeness: FloatArray, usable: BoolArray, weak: bool) -> _Result:
+    """Tell which frames failed, and draw the path through the others."""
+    usual = float(np.median(likeness[usable]))
+    least = (_LEAST_WEAK_LIKENESS if weak else _LEAST_LIKENESS) * usual
+    good = usable & (likeness > least)
+    if not (good.any() and usual > 0):
+        raise ValueError("drift needs frames that look alike, got none; is there any contrast?")
+    jumped = good & _off_path(found, good)
+    path, scatter = _filled(found, good & ~jumped), 0.0
+    if weak:
+        path, scatter = _smoothed(path)
+    return _Result(path, good, jumped, likeness, scatter)
+
+
+def _running(stack: Stack, usable: BoolArray) -> _Found:
     """Compare each frame with the sum of those before, starting where the last one was."""
     path, likeness = np.zeros((usable.size, 2)), np.zeros(usable.size)
     total, last, n_in = None, np.zeros(2), 0
@@ -299,7 +265,7 @@ def _running(stack: _Stack, usable: BoolArray) -> _Found:
     return _Found(path, path.copy(), total, likeness)
 
 
-def _unmoved(stack: _Stack, usable: BoolArray) -> _Found:
+def _unmoved(stack: Stack, usable: BoolArray) -> _Found:
     total: Any = 0
     for f, spectrum in stack.spectra("drift, weak contrast"):
         total = total + spectrum if usable[f] else total
@@ -307,7 +273,7 @@ def _unmoved(stack: _Stack, usable: BoolArray) -> _Found:
     return _Found(zero, zero.copy(), total, np.zeros(usable.size))
 
 
-def _against_others(stack: _Stack, usable: BoolArray, before: _Found, path: FloatArray) -> _Found:
+def _against_others(stack: Stack, usable: BoolArray, before: _Found, path: FloatArray) -> _Found:
     """Compare each frame with the sum of all others: with itself it would always agree."""
     found, likeness = path.copy(), np.zeros(usable.size)
     total: Any = 0
@@ -365,16 +331,3 @@ def _cross_validated(values: FloatArray, roughness: FloatArray, modes: FloatArra
     rest = np.sum(((1.0 - kept) * along) ** 2, axis=1)
     best = int(np.argmin(n * rest / (n - kept.sum(axis=1)) ** 2))
     return np.asarray(modes @ (kept[best] * along))
-
-
-def frame_blocks(counts: xr.DataArray, most: int = 64) -> list[slice]:
-    """Return slices of consecutive frames that are read together: the chunks of lazy data."""
-    axis = counts.get_axis_num(FRAME)
-    n = counts.sizes[FRAME]
-    sizes = counts.chunks[axis] if counts.chunks is not None else (most,) * (-(-n // most))
-    ends = np.minimum(np.cumsum(sizes), n)
-    return [slice(int(a), int(b)) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
-
-
-def _silent(_: str) -> None:
-    return None

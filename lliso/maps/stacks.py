@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lliso.maps._drift_stack import frame_blocks
 from lliso.maps.carried import ADDITIVE, SHOTS, UNKNOWN, drop_frames, known_part, steps_of
-from lliso.maps.drift import frame_blocks
 from lliso.maps.fraction import sum_frames
 from lliso.schema import COUNTS, FRAME, Y, add_history, check_map, hash_of_bytes, make_map
 
