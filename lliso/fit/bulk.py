@@ -17,7 +17,8 @@ from scipy.special import erfinv
 from lliso._types import FloatArray
 from lliso.fit.network import check_same_pixels, grain_slopes
 from lliso.fit.window import guard_length
-from lliso.maps.fraction import species_counts, sum_frames
+from lliso.maps.carried import effective_counts
+from lliso.maps.fraction import sum_frames
 from lliso.maps.grains import COLUMN, ROW
 from lliso.schema import FRAME, LI6, LI7, X, Y, check_map
 from lliso.units import DIFFUSION, TIME, UM_PER_CM, parse_quantity
@@ -213,8 +214,7 @@ def _macroscopic(
     ds: xr.Dataset, c_source: float, c_natural: float, level: float | None
 ) -> _Profile:
     summed = sum_frames(ds)
-    light = species_counts(summed, LI6).values
-    total = light + species_counts(summed, LI7).values
+    light, total = effective_counts(summed)
     y = summed[Y].values.astype(float)
     blocks = np.array_split(np.arange(summed.sizes[X]), min(_BLOCKS, summed.sizes[X]))
     parts = np.array([[light[:, b].sum(axis=1), total[:, b].sum(axis=1)] for b in blocks])
@@ -264,7 +264,7 @@ def _flags(
     resolution: float,
     from_counts: bool,
 ) -> list[str]:
-    counts = sum_frames(ds)["counts"].sel(species=[LI6, LI7]).sum("species")
+    counts = effective_counts(sum_frames(ds))[1]
     grain = slopes.attrs["mean_slope_per_cm"]
     named = {
         "broad_beam": resolution > 0.15 * network.attrs["mean_intercept_um"],

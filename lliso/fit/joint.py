@@ -24,9 +24,8 @@ from lliso.fit.boundary import CURVATURE_SHARE
 from lliso.fit.linear import fit_linear
 from lliso.fit.uncertainty import RatioSet, positive_set
 from lliso.fit.window import guard_length
+from lliso.maps.carried import effective_counts
 from lliso.maps.cuts import DISTANCE
-from lliso.maps.fraction import species_counts
-from lliso.schema import LI6, LI7
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -236,8 +235,7 @@ def _stretch(
     low, high = min(b.window[0] for b in picks), max(b.window[1] for b in picks)
     low = low + guards[0] if low > x[0] else x[0]
     high = high - guards[-1] if high < x[-1] else x[-1]
-    light = species_counts(profile, LI6).values
-    total = light + species_counts(profile, LI7).values
+    light, total = effective_counts(profile)
     use = (x >= low) & (x <= high) & (total > 0)
     for pick, guard in zip(picks, guards, strict=True):
         use &= np.abs(x - pick.position) >= guard

@@ -19,7 +19,8 @@ from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from lliso._types import FloatArray, IntArray
 from lliso.errors import LlisoWarning
-from lliso.maps.fraction import species_counts, sum_frames
+from lliso.maps.carried import effective_counts
+from lliso.maps.fraction import sum_frames
 from lliso.schema import LI6, LI7, X, Y, check_map, pixel_size
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def weighted_fractions(maps: Sequence[xr.Dataset]) -> tuple[FloatArray, FloatArr
     Parameters
     ----------
     maps : sequence of xarray.Dataset
-        Maps (stages) on the same pixels; frames are summed.
+        Maps (stages) on the same pixels; frames are summed. Corrected counts have the weight of the
+        variance that they carry.
 
     Returns
     -------
@@ -62,8 +64,8 @@ def weighted_fractions(maps: Sequence[xr.Dataset]) -> tuple[FloatArray, FloatArr
                     "resample them first"
                 )
         summed = sum_frames(ds)
-        light = species_counts(summed, LI6).values
-        total = light + species_counts(summed, LI7).values
+        # Corrections may leave less than no ions in a pixel; such a pixel tells nothing.
+        light, total = (np.maximum(n, 0.0) for n in effective_counts(summed))
         near = ndimage.gaussian_filter(np.stack([light, total]), (0, 3, 3))
         # Half a count keeps the variance from vanishing where all counts are of one isotope.
         smooth = (near[0] + 0.5) / (near[1] + 1.0)
