@@ -1,4 +1,4 @@
-"""The command line: ``lliso lab``, ``info``, ``formats``, ``convert``, ``fit`` and more.
+"""The command line: ``lliso lab``, ``app``, ``info``, ``formats``, ``convert``, ``fit`` and more.
 
 Nothing heavy is imported until a command runs, so that ``lliso --help`` answers at once.
 """
@@ -96,9 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("-o", "--out", default="results", metavar="DIR", help="(default: results)")
     _add_fov(fit)
     fit.set_defaults(run=_fit)
+    from lliso.apps.page import add_app
     from lliso.cli_figures import add_figures
     from lliso.cli_simulate import add_simulate
 
+    add_app(commands)
     add_simulate(commands)
     add_figures(commands)
     return parser
