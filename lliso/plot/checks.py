@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: smallest type in points, at the size of print
 SMALLEST = 6.0
 #: what a label may say instead of a unit in parentheses: a pure number, or a name
-_PURE = re.compile(r"fraction|C|ratio|number|count|share|/|boundar|hold", re.IGNORECASE)
+_PURE = re.compile(r"fraction|\bC\b|ratio|number|count|share|/|boundar|hold")
 _UNIT = re.compile(r"\(.+\)")
 
 
