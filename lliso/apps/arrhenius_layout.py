@@ -80,7 +80,7 @@ def arrhenius_layout(series: Mapping[str, Series]) -> dict[str, Any]:
             key("a", "all_points"),
             key(",", "step", args={"by": -1}, repeat=True),
             key(".", "step", args={"by": 1}, repeat=True),
-            key("x", "toggle_selected", needs="selected"),
+            key("x", "toggle_selected"),
         ],
         "help": [list(row) for row in HELP],
         "exports": ["svg", "pdf", "png", "csv"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lliso.apps.parts import axis, button, control, curve_panel, key
+from lliso.apps.parts import button, control, curve_panel, key
 
 #: handles: their name, how the number beside them is called, unit, digits
 HANDLES = (
@@ -32,7 +32,7 @@ HELP = (
 def profile_layout() -> dict[str, Any]:
     """Return the layout of the profile app."""
     controls = [
-        _setting("model", "model", "select", title="M: next"),
+        _setting("model", "model", "select", title="M: next", wide=230),
         _setting("stage", "of", "select"),
         _setting("law", "with", "select"),
         _setting("barrier", "barrier k", "check", title="B: exchange coefficient of the surface"),
@@ -52,10 +52,8 @@ def profile_layout() -> dict[str, Any]:
             curve_panel(
                 "profile",
                 "Profiles",
-                x=axis("distance from the nominal level (µm)"),
-                y=axis("⁶Li fraction C"),
                 brush="range",
-                tall=330,
+                tall=290,
             ),
             curve_panel("residuals", "Residuals (σ)", under="profile", tall=150, top=8),
         ],
@@ -67,11 +65,11 @@ def profile_layout() -> dict[str, Any]:
         "keys": [
             key("m", "next_model"),
             key("b", "toggle_setting", args={"key": "barrier"}),
-            key("f", "free", needs="selected"),
-            key("h", "hold_here", needs="selected"),
+            key("f", "free"),
+            key("h", "hold_here"),
             key(",", "step", args={"by": -1}, repeat=True),
             key(".", "step", args={"by": 1}, repeat=True),
-            key("x", "toggle_selected", needs="selected"),
+            key("x", "toggle_selected"),
         ],
         "help": [list(row) for row in HELP],
         "exports": ["svg", "pdf", "png", "csv"],
@@ -98,7 +96,7 @@ def _holding(name: str, label: str, unit: str, digits: int | None) -> list[dict[
         ),
         control(
             f"{name}_held",
-            "held",
+            f"hold {label}",
             "check",
             "keep",
             args={"name": name},

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lliso.fit.parameters import FREE
-from lliso.fit.profile_choices import Call, ProfileChoices, SampleProfiles, calls_of
+from lliso.fit.profile_choices import FITTED, Call, ProfileChoices, SampleProfiles, calls_of
+from lliso.fit.profile_curves import fitted_curve
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
+
+_DENSE = 400
 
 
 def profile_code(sample: SampleProfiles, choices: ProfileChoices) -> str:
@@ -81,6 +86,18 @@ def profile_csv(found: xr.Dataset) -> str:
     return str(frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
+def shown_curve(
+    sample: SampleProfiles, choices: ProfileChoices, found: xr.Dataset, stage: str
+) -> tuple[Any, Any]:
+    """Return the curve of a stage as it is drawn: smooth, or joined where only points are known."""
+    mine = found.isel(point=(found["of_profile"] == stage).values)
+    number = 1 if choices.model == FITTED else sample.stages.index(stage)
+    x = mine["position"].values
+    dense = np.linspace(x[0], x[-1], _DENSE)
+    y = fitted_curve(found, number, dense)
+    return (x, mine["curve"].values) if y is None else (dense, y)
+
+
 def profile_figure(
     sample: SampleProfiles,
     choices: ProfileChoices,
@@ -100,15 +117,27 @@ def profile_figure(
             if mine.sizes["point"] == 0:
                 continue
             data = mine[["position", "fraction", "fraction_std"]].assign(model=mine["curve"])
-            draw_long_range(
+            artists = draw_long_range(
                 top, data, residuals=bottom, label=stage, color=PALETTE[i % len(PALETTE)]
             )
+            x, y = shown_curve(sample, choices, found, stage)
+            artists[1].set_data(np.asarray(x) / 1e3, y)  # smooth between the points
+            off = [c for s, c in choices.excluded if s == stage]
+            if off:
+                profile, coordinates = sample.points(stage)
+                at = np.isin(coordinates, off)
+                top.plot(
+                    profile.position[at] / 1e3,
+                    profile.fraction[at],
+                    "x",
+                    ms=3,
+                    mew=0.6,
+                    color=PALETTE[i % len(PALETTE)],
+                    alpha=0.6,
+                )
         values = {str(p): float(v) for p, v in found["value"].to_series().items()}
         if "x0" in values:
             top.axvline(values["x0"] / 1e3, color="0.5", lw=0.6, ls="--", zorder=1)
-        off = len(choices.excluded)
-        if off:
-            top.text(0.98, 0.5, f"{off} points left out", transform=top.transAxes, ha="right")
         top.set_xlabel("")
         top.legend()
     return fig

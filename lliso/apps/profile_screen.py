@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lliso.apps.in_words import flags_in_words, interval, value_error
-from lliso.apps.parts import Part, across, axis, line, points, table
+from lliso.apps.parts import Part, across, axis, line, points, table, words
 from lliso.apps.profile_layout import HANDLES
+from lliso.apps.profile_report import shown_curve
 from lliso.fit.conservation import DRIFT
 from lliso.fit.profile_choices import (
     ALL,
@@ -20,7 +21,6 @@ from lliso.fit.profile_choices import (
     ProfileChoices,
     SampleProfiles,
 )
-from lliso.fit.profile_curves import fitted_curve
 from lliso.fit.profile_table import FLAGS
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ _NAMES = {
     "d0": "D₀",
 }
 _UNITS = {"cm^2/s": "cm²/s", "um": "µm", "1": "", "cm/s": "cm/s", "eV": "eV"}
-_DENSE = 400
 
 
 def point_name(stage: str, coordinate: float) -> str:
@@ -66,19 +65,22 @@ def names_of(sample: SampleProfiles, stages: Sequence[str]) -> list[str]:
 def profile_screen(sample: SampleProfiles, choices: ProfileChoices, found: xr.Dataset) -> Screen:
     """Return the screen of a result."""
     flags = str(found["flags"].item()).split()
-    words = flags_in_words(flags, FLAGS)
+    said = flags_in_words(flags, FLAGS)
     serious = [f for f in flags if f not in _MILD]
     simulated = " · simulated" if int(found.attrs.get("simulated", 0)) else ""
+    ends = _range(sample)
     return {
         "title": f"Long-range profiles{simulated}",
-        "message": "; ".join(words),
+        "message": "; ".join(said),
         "level": "warning" if serious else "info",
         "panels": {
             "profile": {
-                "marks": [*_data(sample, choices, found), *_handles(choices, found)],
+                "marks": [*_data(sample, choices, found), *_handles(choices, found, ends)],
+                "x": axis("", ends, bare=True),
+                "y": axis("⁶Li fraction C", _heights(sample, choices, found)),
                 "result": _result(found),
             },
-            "residuals": _residuals(sample, found),
+            "residuals": _residuals(sample, found, ends),
         },
         "controls": _values(sample, choices, found),
         "can": {"points": bool(choices.excluded), "held": bool(choices.held)},
@@ -93,7 +95,7 @@ def _colour(sample: SampleProfiles, stage: str) -> str:
 def _data(sample: SampleProfiles, choices: ProfileChoices, found: xr.Dataset) -> list[Part]:
     used, marks = sample.used(choices), []
     started = sample.stages[sample.stages.index(choices.stage) - 1] if choices.stage else ""
-    for number, stage in enumerate(sample.stages):
+    for stage in sample.stages:
         profile, coordinates = sample.points(stage)
         active = stage in used or (choices.model == MEASURED and stage == started)
         names = [point_name(stage, c) for c in coordinates]
@@ -113,7 +115,7 @@ def _data(sample: SampleProfiles, choices: ProfileChoices, found: xr.Dataset) ->
             )
         )
         if stage in used:
-            x, y = _curve(found, stage, number if choices.model != FITTED else 1)
+            x, y = shown_curve(sample, choices, found, stage)
             marks.append(line(x, y, _colour(sample, stage), width=1.8))
     return marks
 
@@ -127,15 +129,24 @@ def _errors(profile: Any, stage: str, found: xr.Dataset) -> Any:
     return error
 
 
-def _curve(found: xr.Dataset, stage: str, number: int) -> tuple[Any, Any]:
-    mine = found.isel(point=(found["of_profile"] == stage).values)
-    x = mine["position"].values
-    dense = np.linspace(x[0], x[-1], _DENSE)
-    y = fitted_curve(found, number, dense)
-    return (x, mine["curve"].values) if y is None else (dense, y)
+def _range(sample: SampleProfiles) -> tuple[float, float]:
+    reach = [v for s in sample.stages for v in sample.points(s)[0].position[[0, -1]]]
+    room = 0.025 * (max(reach) - min(reach))
+    return float(min(reach) - room), float(max(reach) + room)
 
 
-def _handles(choices: ProfileChoices, found: xr.Dataset) -> list[Part]:
+def _heights(
+    sample: SampleProfiles, choices: ProfileChoices, found: xr.Dataset
+) -> tuple[float, float]:
+    """Return the ends of the axis of C, in steps: it rests while a level is dragged."""
+    levels = [dict(choices.held).get(n, _value_of(found).get(n, np.nan)) for n in ("c0", "c1")]
+    shown = [v for s in sample.stages for v in sample.points(s)[0].fraction]
+    shown += [v for v in levels if np.isfinite(v)]
+    low, high = np.floor(20 * min(shown) - 0.5) / 20, np.ceil(20 * max(shown) + 0.5) / 20
+    return float(low), float(high)
+
+
+def _handles(choices: ProfileChoices, found: xr.Dataset, ends: tuple[float, float]) -> list[Part]:
     if choices.model == MEASURED:
         return []
     held, marks = dict(choices.held), []
@@ -144,6 +155,7 @@ def _handles(choices: ProfileChoices, found: xr.Dataset) -> list[Part]:
         at = held.get(name, value.get(name, np.nan))
         if not np.isfinite(at):
             continue
+        text = f"{label} held" if name in held else label
         marks.append(
             across(
                 "x" if name == "x0" else "y",
@@ -153,11 +165,16 @@ def _handles(choices: ProfileChoices, found: xr.Dataset) -> list[Part]:
                 move="hold",
                 click="select",
                 inside=True,
-                label=f"{label} held" if name in held else label,
+                label=text if name == "x0" else "",
+                row=1,
                 dash=[] if name in held else [5, 4],
                 width=1.3,
             )
         )
+        if name != "x0":  # beside the knob in the middle: the legend is at the end
+            beside = 0.5 * (ends[0] + ends[1]) + 0.018 * (ends[1] - ends[0])
+            style = "fit" if name in held else "muted"
+            marks.append(words(text, beside, at + 0.035, style=style, bold=True))
     return marks
 
 
@@ -176,7 +193,7 @@ def _result(found: xr.Dataset) -> str:
     return f"{head}χ²_red = {float(found['chi2_red']):.2f}"
 
 
-def _residuals(sample: SampleProfiles, found: xr.Dataset) -> Part:
+def _residuals(sample: SampleProfiles, found: xr.Dataset, ends: tuple[float, float]) -> Part:
     marks: list[Part] = [
         across("y", 0.0, "muted", width=1),
         across("y", 2.0, "line", dash=[4, 4], width=1, inside=True),
@@ -199,10 +216,13 @@ def _residuals(sample: SampleProfiles, found: xr.Dataset) -> Part:
                 size=2.6,
             )
         )
-    reach = [v for s in sample.stages for v in sample.points(s)[0].position[[0, -1]]]
-    room = 0.025 * (max(reach) - min(reach))
-    ends = (min(reach) - room, max(reach) + room)
-    return {"marks": marks, "x": axis("distance from the nominal level (µm)", ends)}
+    largest = float(np.nanmax(np.abs(found["residual"].values), initial=0.0))
+    reach = max(3.5, 1.1 * largest) if np.isfinite(largest) else 3.5
+    return {
+        "marks": marks,
+        "x": axis("distance from the nominal level (µm)", ends),
+        "y": axis("residual (σ)", (-reach, reach)),
+    }
 
 
 def _values(sample: SampleProfiles, choices: ProfileChoices, found: xr.Dataset) -> dict[str, Any]:
