@@ -22,10 +22,10 @@ import numpy as np
 import xarray as xr
 from scipy.special import ndtr, stdtr
 
+from lliso.diffusion.transport import BOLTZMANN
 from lliso.fit.anneal import fit_anneal
 from lliso.fit.exchange import fit_exchange
 from lliso.fit.sample import fit_sample
-from lliso.fit.sample_curve import BOLTZMANN
 from lliso.maps.synthetic_profiles import LineAnalysis, simulate_line_analysis
 
 HOURS, DAYS = 3600.0, 86400.0

@@ -10,14 +10,19 @@ from lliso._types import BoolArray, FloatArray
 from lliso.diffusion.transport import ZERO_CELSIUS
 from lliso.units import TEMPERATURE, parse_quantity
 
-#: below this nobody measures lithium diffusion: it is a temperature in °C (liquid nitrogen: 77 K)
+#: nothing is held colder than liquid nitrogen (77 K) holds it: a number below is one in °C
 _COLDEST = 70.0
+#: below this nothing moves that could be measured: a point or a storage there is one in °C
+MEASURABLE = 120.0
 #: above this ceramics melt
 _HOTTEST = 3000.0
 
 
-def kelvin(temperature: Any) -> FloatArray:
+def kelvin(temperature: Any, *, coldest: float = _COLDEST) -> FloatArray:
     """Temperatures in K from numbers (K), strings with a unit, or a DataArray with ``units``.
+
+    Below `coldest` a temperature is taken for one in °C: `MEASURABLE` for points and storages,
+    less for what a law is carried to (a cold stage).
 
     Raises
     ------
@@ -37,11 +42,12 @@ def kelvin(temperature: Any) -> FloatArray:
         t = np.array([parse_quantity(v, TEMPERATURE, "temperature") for v in temperature])
     else:
         t = np.asarray(temperature, dtype=float)
-    bad = t[~((t >= _COLDEST) & (t <= _HOTTEST))]
+    bad = t[~((t >= coldest) & (t <= _HOTTEST))]
     if bad.size:
-        cure = "add 273.15, or write '22 °C'" if np.all(bad < _COLDEST) else "check the unit"
+        cold = f"add 273.15, or write '{bad.flat[0]:g} °C'"
+        cure = cold if np.all(bad < coldest) else "check the unit"
         raise ValueError(
-            f"temperature must be in K, between {_COLDEST:g} and {_HOTTEST:g}, got "
+            f"temperature must be in K, between {coldest:g} and {_HOTTEST:g}, got "
             f"{bad.flat[0]:g}; {cure}"
         )
     return t
@@ -51,7 +57,7 @@ def checked_points(
     temperature: Any, value: Any, std: Any = None, covariance: Any = None
 ) -> tuple[FloatArray, FloatArray, FloatArray | None]:
     """Temperatures in K, values, and the covariance of their logarithms (None without errors)."""
-    t = np.atleast_1d(kelvin(temperature))
+    t = np.atleast_1d(kelvin(temperature, coldest=MEASURABLE))
     v = np.atleast_1d(np.asarray(value, dtype=float))
     if t.ndim != 1 or t.shape != v.shape:
         raise ValueError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lliso.diffusion.transport import BOLTZMANN
 from lliso.fit.conservation import DRIFT, change_columns, li6_change
 from lliso.fit.curve import CurveFit, fit_curve
 from lliso.fit.exchange import gradient_flags, level_flags
@@ -23,7 +24,7 @@ from lliso.fit.exchange_curve import (
 from lliso.fit.parameters import FREE, LOG, Choice, Layout, Slot
 from lliso.fit.profile_table import Derived, check_level, profile_table
 from lliso.fit.profiles import Profile, read_profiles
-from lliso.fit.sample_curve import BOLTZMANN, Anneal, Law, SampleCurve, parse_temperature
+from lliso.fit.sample_curve import Anneal, Law, SampleCurve, parse_temperature
 from lliso.units import DIFFUSION, ENERGY, LENGTH, parse_quantity
 
 if TYPE_CHECKING:

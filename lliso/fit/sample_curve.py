@@ -19,17 +19,16 @@ from lliso.diffusion.cosine import (
     terms_needed,
 )
 from lliso.diffusion.long_range import exchange_share
+from lliso.diffusion.transport import BOLTZMANN
+from lliso.fit.activated import MEASURABLE, kelvin
 from lliso.fit.exchange_curve import Instrument, mixing_envelope
 from lliso.fit.parameters import Layout
 from lliso.fit.profiles import Profile
 from lliso.units import TEMPERATURE, TIME, parse_quantity
 
-BOLTZMANN = 8.617333262e-5  # eV/K
-_COLDEST, _HOTTEST = 120.0, 2500.0
 
-
-def parse_temperature(value: float | str, name: str = "temperature") -> float:
-    """Read a temperature, in K or with its unit.
+def parse_temperature(value: float | str) -> float:
+    """Read the temperature of a stage, in K or with its unit.
 
     Raises
     ------
@@ -41,13 +40,7 @@ def parse_temperature(value: float | str, name: str = "temperature") -> float:
     >>> round(parse_temperature("22 °C"), 2)
     295.15
     """
-    kelvin = parse_quantity(value, TEMPERATURE, name)
-    if not _COLDEST <= kelvin <= _HOTTEST:
-        raise ValueError(
-            f"{name} must be between {_COLDEST:g} and {_HOTTEST:g} K, got {kelvin:g} K; a bare "
-            f"number is in K: write '{kelvin:g} °C' if that is meant"
-        )
-    return kelvin
+    return float(kelvin(parse_quantity(value, TEMPERATURE, "temperature"), coldest=MEASURABLE))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +76,8 @@ class Anneal:
             duration = parse_quantity(stage, TIME, "time")  # type: ignore[arg-type]
             if not duration > 0:
                 raise ValueError(f"time must be positive, got {duration:g} s")
-            kelvin = np.nan if temperature is None else parse_temperature(temperature)
-            return cls(np.array([0.0, duration]), np.array([kelvin, kelvin]))
+            held = np.nan if temperature is None else parse_temperature(temperature)
+            return cls(np.array([0.0, duration]), np.array([held, held]))
         corners = [tuple(c) for c in stage]
         if len(corners) < 2 or any(len(c) != 2 for c in corners):
             raise ValueError(

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lliso.diffusion.transport import BOLTZMANN
 from lliso.units import TEMPERATURE, TIME, UM_PER_CM, parse_quantity
-
-_BOLTZMANN_EV = 8.617333262e-5
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,7 @@ def cold_relaxation(
             raise ValueError(f"{name} must be positive, got {value:g}")
     if not (cold > 0 and warm > 0):
         raise ValueError(f"temperatures must be above 0 K, got {cold:g} and {warm:g} K")
-    d_cold = d * math.exp(activation_energy_ev / _BOLTZMANN_EV * (1 / warm - 1 / cold))
+    d_cold = d * math.exp(activation_energy_ev / BOLTZMANN * (1 / warm - 1 / cold))
     left = _slope_left(d_cold * UM_PER_CM**2 * seconds, reach_um, guard_um)
     length = math.sqrt(2 * d_cold * seconds) * UM_PER_CM
     return Systematic(

@@ -12,9 +12,9 @@ from scipy import stats
 
 from lliso._types import FloatArray
 from lliso.diffusion import transport
-from lliso.diffusion.transport import BOLTZMANN, quench_length
+from lliso.diffusion.transport import BOLTZMANN, ZERO_CELSIUS, quench_length
 from lliso.errors import LlisoWarning
-from lliso.fit.activated import kelvin
+from lliso.fit.activated import MEASURABLE, kelvin
 from lliso.fit.arrhenius import ArrheniusFit
 from lliso.units import LENGTH, TIME, UM_PER_CM, parse_quantity
 
@@ -56,7 +56,7 @@ def nernst_einstein(
     sigma, error = np.asarray(conductivity, dtype=float), np.asarray(std, dtype=float)
     if not np.all(sigma > 0):
         raise ValueError(f"conductivity must be positive, got {np.min(sigma):g} S/cm")
-    t = kelvin(temperature)
+    t = kelvin(temperature, coldest=MEASURABLE)
     value = transport.nernst_einstein(sigma, t, density, valence)
     return value, np.asarray(value * error / sigma)
 
@@ -109,7 +109,7 @@ def boundary_part(
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level:g}")
-    t = np.atleast_1d(kelvin(temperature))
+    t = np.atleast_1d(kelvin(temperature, coldest=MEASURABLE))
     given = [np.asarray(v, dtype=float) for v in (d_eff, d_bulk, d_eff_std, d_bulk_std)]
     try:
         given = [np.broadcast_to(v, t.shape) for v in given]
@@ -181,7 +181,7 @@ class HavenRatio:
         return (
             f"H_R = {self.from_prefactors:.2g} ± {self.from_prefactors_std:.1g} from prefactors, "
             f"{float(self.ratio.flat[0]):.2g} ± {float(self.ratio_std.flat[0]):.1g} at "
-            f"{t - 273.15:.0f} °C; energies {equal} ({self.energy_difference * 1e3:+.0f} ± "
+            f"{t - ZERO_CELSIUS:.0f} °C; energies {equal} ({self.energy_difference * 1e3:+.0f} ± "
             f"{self.energy_difference_std * 1e3:.0f} meV), and 10 meV change it {factor:.2f}-fold"
         )
 
@@ -268,7 +268,7 @@ def haven_ratio_points(
     >>> float(haven_ratio_points([295.15], [2.4e-9], [1e-8]).ratio[0])
     0.24
     """
-    t = np.atleast_1d(kelvin(temperature))
+    t = np.atleast_1d(kelvin(temperature, coldest=MEASURABLE))
     d, s = np.asarray(tracer, dtype=float), np.asarray(charge, dtype=float)
     if np.any(d <= 0) or np.any(s <= 0):
         raise ValueError("tracer and charge must be positive; NaN stands for no value")
@@ -377,5 +377,5 @@ def _quench_text(
         limits = f" ({low:.2g} to {high:.2g})" if np.isfinite(high) else ""
         each.append(f"√(2Dt) of {name} is {value:.2g} µm{limits}")
     end = "below" if ok else "not safely below"
-    where = f"at {t - 273.15:.0f} °C for {time / 3600:.3g} h: "
+    where = f"at {t - ZERO_CELSIUS:.0f} °C for {time / 3600:.3g} h: "
     return f"{where}{', '.join(each)}: {end} the resolution of {pixel:g} µm"

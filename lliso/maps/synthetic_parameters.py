@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lliso import schema
+from lliso.diffusion.transport import BOLTZMANN
 from lliso.units import (
     DIFFUSION,
     ENERGY,
@@ -17,9 +18,6 @@ from lliso.units import (
     TIME,
     parse_quantity,
 )
-
-#: Boltzmann's constant, eV/K
-BOLTZMANN = 8.617333262e-5
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from lliso import schema
 from lliso._types import FloatArray
 from lliso.diffusion.anneal import anneal_profile
 from lliso.diffusion.exchange import box_mean, exchange_profile
-from lliso.maps.synthetic_parameters import BOLTZMANN
+from lliso.diffusion.transport import BOLTZMANN, CHARGE
 from lliso.maps.synthetic_solution import stream
 from lliso.units import DIFFUSION, LENGTH, TIME, UM_PER_CM, parse_quantity
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 #: elementary charge over volts: σ (S/cm) = n e² D / kT with n in 1/cm³ and kT in eV
-_CHARGE = 1.602176634e-19
 
 
 @dataclass(frozen=True)
@@ -264,7 +263,7 @@ class TransportLaw:
         return self._conductivity(d, temperature)
 
     def _conductivity(self, d: FloatArray, temperature: FloatArray) -> FloatArray:
-        return np.asarray(self.density * _CHARGE * d / (BOLTZMANN * temperature))
+        return np.asarray(self.density * CHARGE * d / (BOLTZMANN * temperature))
 
 
 def _activated(prefactor: float, energy: float, temperature: FloatArray) -> FloatArray:

@@ -12,10 +12,10 @@ import xarray as xr
 from scipy.special import ndtr, stdtr
 
 import lliso
+from lliso.diffusion.transport import BOLTZMANN
 from lliso.fit.anneal import fit_anneal
 from lliso.fit.exchange import fit_exchange
 from lliso.fit.sample import fit_sample
-from lliso.fit.sample_curve import BOLTZMANN
 from lliso.maps.synthetic_profiles import LineAnalysis, simulate_line_analysis, true_profiles
 
 LINE = LineAnalysis(level=260.0)
@@ -386,7 +386,7 @@ C = exact(LINE, 0).fraction.values
             lambda p: fit_sample(
                 [p, p], exchange=1.0, storage=[1.0], temperatures=[22.0], ends=LINE.ends
             ),
-            "got 22 K; a bare number is in K: write '22 °C'",
+            "must be in K, between 120 and 3000, got 22; add 273.15, or write '22 °C'",
         ),
         (
             lambda p: fit_sample([p, p], exchange=1.0, storage=[1.0], ends=LINE.ends,
