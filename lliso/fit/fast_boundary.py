@@ -128,10 +128,10 @@ def fit_fast_boundary(
     _check_regime(simple, given)
     exact = _by_whipple(y[use], weight, slope, simple, given)
     beta = (exact / given["delta"] / given["d_bulk"] - 1) * given["delta"] / (2 * root)
-    relative = np.hypot(5 / 3 * slope_std / slope, 0.5 * bulk_std / given["d_bulk"])
+    relative = _relative_error(y[use], weight, exact, given, slope_std, bulk_std)
     return FastBoundary(
         triple_product=exact,
-        triple_product_std=float(exact * relative),
+        triple_product_std=exact * relative,
         by_le_claire=simple,
         permeability=exact / given["delta"] ** 2,
         d_gb=exact / given["delta"],
@@ -198,21 +198,57 @@ def _by_whipple(
     y: FloatArray, w: FloatArray, slope: float, start: float, given: dict[str, float]
 ) -> float:
     """D_gb δ whose exact profile has this slope over the same points."""
-    delta = given["delta"]
 
     def excess(log_triple: float) -> float:
-        c = whipple_mean(
-            y,
-            time=given["time"],
-            d_bulk=given["d_bulk"],
-            d_gb=float(np.exp(log_triple)) / delta,
-            delta=delta,
-            spacing=given["grain_size"],
-        )
-        return _line(y, c, c / np.sqrt(w))[0] / slope - 1
+        return float(_exact_slope(y, w, float(np.exp(log_triple)), given) / slope - 1)
 
     middle = float(np.log(start))
-    return float(np.exp(brentq(excess, middle - 0.5, middle + 2.5, xtol=1e-10)))
+    low, high = middle - 0.5, middle + 2.5
+    if excess(low) * excess(high) > 0:
+        raise ValueError(
+            "the tail must fall as that of a fast boundary does, got a slope of "
+            f"{slope:.3g} cm^(-6/5) that no D_gb near Le Claire's {start:.2g} cm3/s has; are the "
+            "depths beyond the direct profile?"
+        )
+    return float(np.exp(brentq(excess, low, high, xtol=1e-9)))
+
+
+def _exact_slope(y: FloatArray, w: FloatArray, triple: float, given: dict[str, float]) -> float:
+    """Slope that Whipple's solution has over these points."""
+    c = whipple_mean(
+        y,
+        time=given["time"],
+        d_bulk=given["d_bulk"],
+        d_gb=triple / given["delta"],
+        delta=given["delta"],
+        spacing=given["grain_size"],
+    )
+    return _line(y, c, c / np.sqrt(w))[0]
+
+
+def _relative_error(
+    y: FloatArray,
+    w: FloatArray,
+    triple: float,
+    given: dict[str, float],
+    slope_std: float,
+    bulk_std: float,
+) -> float:
+    """Relative error of D_gb δ by those of slope and D_bulk.
+
+    Over shallow depths the slope depends less on D_gb δ than Le Claire's power of 5/3 says.
+    """
+    step = 1e-3
+
+    def log_slope(more: float, d_more: float) -> float:
+        other = {**given, "d_bulk": given["d_bulk"] * float(np.exp(d_more))}
+        return float(np.log(-_exact_slope(y, w, triple * float(np.exp(more)), other)))
+
+    by_triple = (log_slope(step, 0.0) - log_slope(-step, 0.0)) / (2 * step)
+    by_bulk = (log_slope(0.0, step) - log_slope(0.0, -step)) / (2 * step)
+    slope = -_exact_slope(y, w, triple, given)
+    parts = slope_std / slope, by_bulk * bulk_std / given["d_bulk"]
+    return float(np.hypot(*parts) / abs(by_triple))
 
 
 def _check_regime(triple: float, given: dict[str, float]) -> None:

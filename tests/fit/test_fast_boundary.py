@@ -25,9 +25,9 @@ def test_exact_profiles_give_the_triple_product(d_gb):
     assert found.alpha < 0.1
 
 
-def test_coverage_and_bias_over_400_repeats(rng):
-    n, truth = 400, 1e-8 * 5e-8
-    y = Y[::4]
+def test_coverage_and_bias_over_many_repeats(rng):
+    n, truth = 600, 1e-8 * 5e-8
+    y = Y[::6]
     c = whipple_mean(y * 1e-4, **EXACT, d_gb=1e-8)
     pulls = []
     for _ in range(n):
@@ -36,7 +36,7 @@ def test_coverage_and_bias_over_400_repeats(rng):
         relative = found.triple_product_std / found.triple_product
         pulls.append(np.log(found.triple_product / truth) / relative)
     pulls = np.array(pulls)
-    assert abs(pulls.mean()) < 0.15
+    assert abs(pulls.mean()) < 0.1  # known to 0.04
     for hits, level in ((np.sum(np.abs(pulls) < 1), 0.6827), (np.sum(np.abs(pulls) < 1.96), 0.95)):
         low, high = binom.interval(0.999, n, level)
         assert low <= hits <= high
