@@ -196,7 +196,7 @@ def _inner(
     slots = [_blank(n, view) for n in names]
     have = [str(p) for p in start["param"].values]
     at = [have.index(n) for n in names]
-    reported = start["value"].values[at]
+    reported = start["best"].values[at]
     value = np.array([s.inner(float(v)) for s, v in zip(slots, reported, strict=True)])
     scale = np.array([s.derivative(v) for s, v in zip(slots, value, strict=True)])
     scale[~np.isfinite(scale)] = 1.0

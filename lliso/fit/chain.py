@@ -54,7 +54,7 @@ def fit_chain(
     :math:`1/D_\mathrm{eff} = 1/D_\mathrm{bulk} + 1/(l P)`: the profile gives the sum, so that P
     needs `d_bulk` from elsewhere, and its error is that of :math:`1/D_\mathrm{eff} -
     1/D_\mathrm{bulk}`. Where the boundaries add nothing to the resistance beyond the errors, only
-    a lower limit of P is left, and the result says so (flag ``boundary_not_seen``).
+    a lower limit of P is left: its value is NaN, `low` the limit (flag ``boundary_not_seen``).
 
     Parameters
     ----------

@@ -18,6 +18,7 @@ from lliso.fit.exchange_curve import (
     profile_noise,
     source_fraction,
 )
+from lliso.fit.immersed import fit_step
 from lliso.fit.parameters import FREE, Choice, Layout
 from lliso.fit.profile_table import FATAL, check_level, fit_flags, profile_table
 from lliso.fit.profiles import Profile, read_profiles
@@ -113,14 +114,25 @@ def fit_exchange(
     unknown = [name for name in separate if name not in SHARED]
     if unknown:
         raise ValueError(f"separate must name some of {', '.join(SHARED)}, got {unknown[0]!r}")
+    if immersed == "free" and "x0" in separate:
+        raise ValueError(
+            "immersed='free' needs one level for all profiles, got separate=['x0']; fit the "
+            "profiles apart"
+        )
     view = Instrument.parse(data, box, blur, ends)
     if c1 is None:
         c1 = FREE if k != FREE else source_fraction(data)
     choices = {"d_eff": d_eff, "x0": x0, "c0": c0, "c1": c1, "k": k}
     layout, curve = exchange_curve(data, times, choices, separate, view, immersed)
     noise = profile_noise(data, curve.envelope, parse_spread(local_spread))
-    fit = fit_curve(curve, layout.free(), np.concatenate([p.fraction for p in data]), noise)
+    fraction = np.concatenate([p.fraction for p in data])
+    ambiguous = False
+    if immersed == "free":
+        fit, ambiguous = fit_step(curve, fraction, noise)
+    else:
+        fit = fit_curve(curve, layout.free(), fraction, noise)
     flags = [*level_flags(fit, layout, data), *gradient_flags(data)]
+    flags += ["level_ambiguous"] if ambiguous else []
     if not isinstance(x0, tuple | list) and x0 != FREE and not set(flags) & set(FATAL):
         flags += _level_off(curve, layout, fit, data, noise)
     return profile_table(

@@ -52,7 +52,7 @@ def fitted_curve(table: xr.Dataset, number: int, position: FloatArray) -> FloatA
     True
     """
     names = [str(p) for p in table["param"].values]
-    have = dict(zip(names, map(float, table["value"].values), strict=True))
+    have = dict(zip(names, map(float, table["best"].values), strict=True))
     spread = _spread_of(table, have, number)
     d = have.get("d_eff[exchange]", have.get("d_eff", np.nan))
     needed = [d, *(have.get(n, np.nan) for n in ("x0", "c0", "c1"))]

@@ -22,6 +22,7 @@ FLAGS = {
     "boundary_not_seen": "D_eff is not below D_bulk beyond its error: P has a lower limit only",
     "d_falls_with_temperature": "D falls with temperature; are the temperatures in K?",
     "large_spread": "the local spread is above 0.05, more than grains make: wrong shape or level",
+    "level_ambiguous": "several liquid levels between the points fit: the errors hold all of them",
     "level_off": "x0 was held, but the data put it elsewhere by more than 3 standard errors",
     "level_outside_data": "the liquid level lies outside the measured positions",
     "li6_drift": "the amount of 6Li changes between stages by more than 3 standard errors",
@@ -85,9 +86,9 @@ def fit_flags(fit: CurveFit, layout: Layout, profiles: Sequence[Profile]) -> lis
     """
     flags = []
     free = [s for s in layout.slots if s.free]
-    error = np.sqrt(np.diag(fit.covariance))
+    unseen = _one_sided(fit, layout)
     for i, (slot, held) in enumerate(zip(free, fit.at_bound, strict=True)):
-        if slot.form == INVERSE and (held or fit.value[i] < 2.0 * error[i]):
+        if int(layout.moving[i]) in unseen:
             barrier = slot.name.partition("[")[0] == "k"
             flags.append("no_barrier" if barrier else "boundary_not_seen")
         elif held:
@@ -108,6 +109,17 @@ def fit_flags(fit: CurveFit, layout: Layout, profiles: Sequence[Profile]) -> lis
     if any(p.dropped for p in profiles):
         flags.append("points_dropped")
     return flags
+
+
+def _one_sided(fit: CurveFit, layout: Layout) -> list[int]:
+    """Return which of the parameters have a lower limit only: 1/k or 1/P is not above 0."""
+    return [
+        int(i)
+        for i, value, variance, held in zip(
+            layout.moving, fit.value, np.diag(fit.covariance), fit.at_bound, strict=True
+        )
+        if layout.slots[i].form == INVERSE and (held or value < 2.0 * np.sqrt(variance))
+    ]
 
 
 def _p_value(fit: CurveFit) -> float:
@@ -162,7 +174,8 @@ def profile_table(
     xarray.Dataset
         ``value, stderr, low, high`` (by Student's law with ``student_dof``, because the local
         spread is estimated from few points) along ``param`` with ``unit``, ``fixed`` and
-        ``covariance``;
+        ``covariance``; where only a lower limit is known, value and error are NaN, ``high`` is
+        inf, and ``best`` is with what the curve is drawn;
         ``chi2_red_profile`` and ``n_points`` along ``profile``; ``position, fraction,
         fraction_std, curve, residual`` along ``point``; ``chi2, dof, chi2_red, p_value,
         local_spread, local_spread_stderr, success, flags``.
@@ -176,16 +189,21 @@ def profile_table(
         columns = _append(columns, item, fit, layout, level)
         names, units, fixed = [*names, item.name], [*units, item.unit], [*fixed, False]
     value, covariance, low, high, dof = columns
+    best, stderr = value.copy(), np.sqrt(np.diag(covariance))
+    one_sided = _one_sided(fit, layout)
+    value[one_sided], stderr[one_sided], high[one_sided] = np.nan, np.nan, np.inf
     fatal = any(f in FATAL for f in flags)
     if fatal:
         free = ~np.array(fixed)
-        value[free], low[free], high[free] = np.nan, np.nan, np.nan
+        for column in (value, best, stderr, low, high):
+            column[free] = np.nan
         covariance[free], covariance[:, free] = np.nan, np.nan
     held = any(f.endswith("_at_bound") for f in flags)
     return xr.Dataset(
         {
             "value": ("param", value),
-            "stderr": ("param", np.sqrt(np.diag(covariance))),
+            "stderr": ("param", stderr),
+            "best": ("param", best, {"long_name": "value of the drawn curve, no estimate"}),
             "low": ("param", low),
             "high": ("param", high),
             "student_dof": ("param", dof, {"long_name": "degrees of freedom of low and high"}),

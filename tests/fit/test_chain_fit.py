@@ -58,6 +58,8 @@ def test_where_boundaries_are_not_seen_it_says_so(d_bulk: float | tuple[float, f
     table = fit_chain(first, time="110 h", grain_sizes=16.0, d_bulk=d_bulk)
     assert "boundary_not_seen" in table.flags.item()
     row = table.sel(param="permeability")
+    assert np.isnan(row.value)  # a lower limit is no value
+    assert np.isnan(row.stderr)
     assert np.isposinf(row.high)
     # l P is far above D_bulk
     assert 16e-4 * float(row.low) > 2.6e-8

@@ -174,6 +174,37 @@ def test_immersed_part_of_its_own() -> None:
     assert found(table, "d_eff")[0] == pytest.approx(8e-9, rel=0.05)
 
 
+def stepped(seed: int) -> tuple[xr.Dataset, float]:
+    """Immersed part at 0.8 up to a level somewhere between points that are 120 µm apart."""
+    from lliso.diffusion.long_range import exchange_fraction
+
+    level = float(np.random.default_rng(1000 + seed).uniform(100.0, 400.0))
+    rng = np.random.default_rng(seed)
+    x = np.arange(-900.0, 6000.0, 120.0)
+    c = exchange_fraction(x, 0.8, level, 0.0759, 0.95, time=396000.0, box=50.0)
+    c = c - 0.15 * np.clip((level - x) / 50.0 + 0.5, 0.0, 1.0)
+    share = np.clip((c - 0.0759) / 0.8741, 0.0, 1.0)
+    c = c + 0.016 * np.sqrt(share * (1.0 - share)) * rng.standard_normal(x.size)
+    light = rng.binomial(40_000, np.clip(c, 0.0, 1.0))
+    profile = xr.Dataset(
+        {"counts": (("species", "position"), [light, 40_000 - light])},
+        {"species": ["6Li", "7Li"], "position": ("position", x, {"units": "um"})},
+        {"c_source": 0.95, "c_natural": 0.0759, "box_um": 50.0},
+    )
+    return profile, level
+
+
+@pytest.mark.parametrize("seed", [3, 4, 7])  # one maximum alone would be 14 to 17 errors off
+def test_every_level_that_fits_a_step_is_in_the_errors(seed: int) -> None:
+    profile, level = stepped(seed)
+    table = fit_exchange(profile, time="110 h", immersed="free")
+    value, error = found(table, "x0")
+    assert abs(value - level) < 3 * error < 180.0
+    d, d_error = found(table, "d_eff")
+    assert abs(d - 8e-9) < 3 * d_error
+    assert "level_ambiguous" in flags(table)
+
+
 def test_blur_and_box_are_the_instrument_s() -> None:
     sharp = exact(LineAnalysis(exchange=3600.0, pitch=20.0), 0)
     wide = xr.apply_ufunc(lambda c: c, sharp)
@@ -306,8 +337,13 @@ def test_no_barrier_leaves_a_lower_limit() -> None:
     table = fit_exchange(measured()[0], time="110 h", k="free")
     assert "no_barrier" in flags(table)
     row = table.sel(param="k")
+    assert np.isnan(row.value)
     assert 0 < row.low < np.inf
     assert np.isposinf(row.high)
+    # it may still be the start of a storage
+    after = fit_anneal(measured()[1], start=table, time="14 d", ends=LINE.ends)
+    value, error = found(after, "d_eff")
+    assert abs(value - 3e-9) < 3 * error
 
 
 def test_level_outside_the_data_and_points_without_counts() -> None:
@@ -368,6 +404,10 @@ C = exact(LINE, 0).fraction.values
         (lambda p: fit_exchange(p, time=1.0, x0=(0.0, 1.0, 2.0)), "got 3 numbers"),
         (lambda p: fit_exchange(p, time=1.0, separate=["y"]), "separate must name some of"),
         (lambda p: fit_exchange(p, time=1.0, immersed="no"), "'surface' or 'free', got 'no'"),
+        (
+            lambda p: fit_exchange([p, p], time=1.0, immersed="free", separate=["x0"]),
+            "needs one level for all profiles",
+        ),
         (lambda p: fit_exchange(p, time=1.0, ends=(0.0, 100.0)), "must lie in the bar from 0"),
         (lambda p: fit_exchange(p, time=1.0, ends=(9.0, 1.0)), "must be in order"),
         (lambda p: fit_exchange(p, time=1.0, box=-1.0), "must not be negative, got -1"),
