@@ -55,7 +55,7 @@ class Pointing extends Page {
   click(p, panel, hit, removes) {
     if (hit && hit.owner.click(hit, removes, p)) return;
     if (removes) return this.say("There is nothing under the pointer to remove.", "info");
-    if (hit || !panel.inside(p)) return;
+    if ((hit && !hit.spec?.through) || !panel.inside(p)) return;
     for (const owner of panel.interactors) if (owner.clickEmpty?.(p)) return;
     if (panel.state.click) { const [x, y] = panel.un(p); this.send(panel.state.click, true, { ...panel.state.args, x, y }); }
   }

@@ -42,7 +42,7 @@ class NetworkState:
 
     edits: GrainEdits
     colour: str = "permeability"
-    least: float = 0.5
+    least: float = 0.63  # as of `lliso.picks_from_network`
     mode: str = "look"
     pending: Point | None = None
     bin: int | None = None

@@ -279,7 +279,8 @@ def across(axis: Literal["x", "y"], at: float, style: str = "ink", **more: Any) 
     """Return a straight line across the panel at a place of one axis.
 
     ``label``, ``row`` (line of the label), ``width``, ``dash``, ``cased``, ``inside`` (bool: the
-    axis reaches to it).
+    axis reaches to it), ``through`` (bool: it can be dragged, but a click on it is one on the
+    panel).
     """
     kind = "vline" if axis == "x" else "hline"
     return _mark(kind, {"at": float(at), "style": style}, more, _ACROSS)
@@ -319,7 +320,7 @@ _MARK = {"name", "click", "move", "remove", "args", "alpha", "legend", "outside"
 _LINE = {"width", "dash", "cased"}
 _POINTS = {"error", "low", "high", "names", "labels", "off", "colours", "symbol", "size", "ring"}
 _POINTS |= {"hollow", "axis"}
-_ACROSS = {"label", "row", "width", "dash", "cased", "inside"}
+_ACROSS = {"label", "row", "width", "dash", "cased", "inside", "through"}
 
 
 def _mark(kind: str, data: Part, more: Part, allowed: set[str]) -> Part:

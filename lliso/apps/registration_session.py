@@ -238,7 +238,8 @@ class RegistrationSession(RegistrationGestures):
             if over is not None:
                 layers.append({**over, "swipe": "swipe"})
                 at = self._swiped(state)
-                marks.append(across("x", at, "#fff", name="swipe", move="swipe", cased=True))
+                more: dict[str, Any] = {"move": "swipe", "cased": True, "through": True}
+                marks.append(across("x", at, "#fff", name="swipe", **more))
         title = QUANTITIES[state.quantity]
         return {
             "title": f"Map: {title}",

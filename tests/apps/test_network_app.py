@@ -225,7 +225,7 @@ def test_improbable_boundaries_are_left_out(scene, tmp_path):
         piece_probability=("piece", np.linspace(0.0, 1.0, n)),
     )
     session = NetworkSession(ds, grains=judged, d_bulk=D_BULK)
-    expected = int((np.linspace(0.0, 1.0, n) >= 0.5).sum())
+    expected = int((np.linspace(0.0, 1.0, n) >= 0.63).sum())
     assert len(session.screen()["rows"]) == expected
     assert len(session.gesture("least", value=0.0)["rows"]) == n
     csv = session.export("csv").data.decode().splitlines()
