@@ -65,11 +65,11 @@ def arrhenius_layout(series: Mapping[str, Series]) -> dict[str, Any]:
         "panels": [
             curve_panel(
                 "plot", "ln D against 1/T", x=axis(_AXIS), y=axis(label, log=True),
-                brush="range", tall=380,
+                brush="range", tall=330,
             ),
             curve_panel("residuals", "Residuals (σ)", under="plot", x=axis(_AXIS), tall=150, top=8),
             curve_panel(
-                "haven", "Haven ratio", x=axis(_AXIS), y=axis("H_R"), hidden=True, tall=380
+                "haven", "Haven ratio", x=axis(_AXIS), y=axis("H_R"), hidden=True, tall=330
             ),
         ],
         "controls": controls,

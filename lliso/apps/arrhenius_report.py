@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lliso.fit.arrhenius_choices import ArrheniusChoices, Laws, Series, used_points
+from lliso.fit.arrhenius_choices import (
+    ArrheniusChoices,
+    Laws,
+    Series,
+    haven_at,
+    haven_points,
+    used_points,
+)
 
 if TYPE_CHECKING:
+    import xarray as xr
     from matplotlib.figure import Figure
 
 
@@ -45,8 +53,12 @@ def arrhenius_code(series: Mapping[str, Series], choices: ArrheniusChoices, laws
         f"    print(name, law.energy, law.energy_std, law.predict({choices.at!r}).value.item())"
     )
     if laws.haven is not None:
-        pair = f"laws[{choices.tracer!r}], laws[{choices.charge!r}]"
-        lines.append(f"print(lliso.haven_ratio({pair}, {choices.at!r}))")
+        two = choices.tracer, choices.charge
+        if laws.shared is not None and set(two) <= set(laws.shared.names):
+            lines.append(f"print(both.prefactor_ratio({two[0]!r}, {two[1]!r}))  # Haven ratio")
+        else:
+            pair = f"laws[{two[0]!r}], laws[{two[1]!r}]"
+            lines.append(f"print(lliso.haven_ratio({pair}, {choices.at!r}))")
     return "\n".join([*lines, ""])
 
 
@@ -103,6 +115,17 @@ def arrhenius_csv(series: Mapping[str, Series], choices: ArrheniusChoices, laws:
     return str(text)
 
 
+def _measured(series: Mapping[str, Series], choices: ArrheniusChoices) -> xr.Dataset | None:
+    """Return the Haven ratio where both series are measured."""
+    import xarray as xr
+
+    t, ratio, std = haven_points(series, choices)
+    if t.size == 0:
+        return None
+    along = {"ratio": ("temperature", ratio), "ratio_std": ("temperature", std)}
+    return xr.Dataset(along, {"temperature": t})
+
+
 def arrhenius_figure(
     series: Mapping[str, Series],
     choices: ArrheniusChoices,
@@ -111,7 +134,6 @@ def arrhenius_figure(
     height: float,
 ) -> Figure:
     """Draw the plot, and beside it the Haven ratio if it is shown, at a size in inches."""
-    from lliso.fit.transport import haven_ratio
     from lliso.plot import figure, style
     from lliso.plot.styling import PALETTE
     from lliso.plot.transport import draw_arrhenius, draw_haven_ratio
@@ -148,6 +170,11 @@ def arrhenius_figure(
         ax.legend()
         if pair:
             t = np.linspace(*reach, 60)
-            law = haven_ratio(laws.fits[choices.tracer], laws.fits[choices.charge], t)
-            draw_haven_ratio(axes[1], None, law, label=f"{choices.tracer} / {choices.charge}")
+            law = haven_at(laws.fits, laws.shared, choices, t)
+            draw_haven_ratio(
+                axes[1],
+                _measured(series, choices),
+                law,
+                label=f"{choices.tracer} / {choices.charge}",
+            )
     return fig

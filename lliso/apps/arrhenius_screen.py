@@ -12,11 +12,16 @@ from lliso.apps.in_words import flags_in_words, interval, value_error
 from lliso.apps.parts import Part, across, axis, band, line, points, table
 from lliso.diffusion.transport import ZERO_CELSIUS
 from lliso.fit.arrhenius import FLAGS, ArrheniusFit
-from lliso.fit.arrhenius_choices import ArrheniusChoices, Laws, Series, used_points
-from lliso.fit.transport import haven_ratio, haven_ratio_points
+from lliso.fit.arrhenius_choices import (
+    ArrheniusChoices,
+    Laws,
+    Series,
+    haven_at,
+    haven_points,
+    used_points,
+)
 
 if TYPE_CHECKING:
-    from lliso._types import FloatArray
     from lliso.apps.session import Screen
 
 _ROUND = (-150, -100, -50, 0, 22, 50, 100, 150, 200, 300, 400, 600, 800, 1000)
@@ -47,16 +52,19 @@ def arrhenius_screen(series: Mapping[str, Series], choices: ArrheniusChoices, la
     x = axis("1000/T (1/K)", ends, above=_celsius(ends))
     problems = [f"{'' if n in ('shared', 'haven') else f'{n}: '}{t}" for n, t in
                 laws.problems.items()]  # fmt: skip
+    simulated = " · simulated" if any(s.simulated for s in series.values()) else ""
     return {
+        "title": f"Arrhenius laws{simulated}",
         "message": "; ".join(problems),
         "level": "warning" if problems else "info",
         "panels": {
             "plot": {
-                "marks": marks + _handles(choices, ends),
-                "x": x,
+                "marks": marks + _handles(choices, ends, len(shown)),
+                "x": x | {"bare": True},
                 "result": _result(laws),
             },
-            "residuals": {"marks": _residuals(series, choices, laws, ends), "x": x | {"above": []}},
+            "residuals": _residuals(series, choices, laws, ends)
+            | {"x": axis("1000/T (1/K)", ends)},
             "haven": _haven(series, choices, laws, ends),
         },
         "controls": _values(series, choices),
@@ -132,7 +140,8 @@ def _widened(inside: Any) -> Any:
     return inner
 
 
-def _handles(choices: ArrheniusChoices, ends: tuple[float, float]) -> list[Part]:
+def _handles(choices: ArrheniusChoices, ends: tuple[float, float], shown: int) -> list[Part]:
+    below = 16 * shown // 14 + 1  # rows: under the legend
     margin = 0.012 * (ends[1] - ends[0])
     places = {
         "low": ends[1] - margin if choices.low is None else 1e3 / choices.low,
@@ -141,13 +150,13 @@ def _handles(choices: ArrheniusChoices, ends: tuple[float, float]) -> list[Part]
     marks = [
         across("x", at, "fit" if getattr(choices, name) is not None else "muted", name=name,
                move="limit", click="select", label="lowest" if name == "low" else "highest",
-               width=1.2, outside=True)
+               row=below if name == "low" else 0, width=1.2, outside=True)
         for name, at in places.items()
     ]  # fmt: skip
     celsius = f"{choices.at - ZERO_CELSIUS:.4g} °C".replace("-", "−")
     marks.append(
         across("x", 1e3 / choices.at, "ink", name="at", move="limit", click="select",
-               label=celsius, row=1, dash=[1, 4], width=1.3, outside=True)
+               label=celsius, row=below + 1, dash=[1, 4], width=1.3, outside=True)
     )  # fmt: skip
     return marks
 
@@ -156,8 +165,7 @@ def _result(laws: Laws) -> str:
     if laws.shared is not None:
         energy = value_error(laws.shared.energy, laws.shared.energy_std, "eV")
         return f"one E_a = {energy}, p of equal energies {_p(laws.shared.equal_p)}"
-    found = [f"{n} {value_error(f.energy, f.energy_std)}" for n, f in laws.fits.items()]
-    return f"E_a (eV): {', '.join(found)}" if found else ""
+    return ""
 
 
 def _p(value: float) -> str:
@@ -171,7 +179,8 @@ def _residuals(
     choices: ArrheniusChoices,
     laws: Laws,
     ends: tuple[float, float],
-) -> list[Part]:
+) -> Part:
+    largest = 0.0
     marks: list[Part] = [across("y", 0.0, "muted", width=1)]
     marks += [line(list(ends), [v, v], "line", dash=[4, 4], width=1) for v in (-2.0, 2.0)]
     for name, fit in laws.fits.items():
@@ -182,6 +191,7 @@ def _residuals(
         keep = used & np.isfinite(one.value)
         t, values = one.temperature[keep], one.value[keep]
         off = (np.log(values) - fit.log_value(t)[0]) / (std[keep] / values)
+        largest = max(largest, float(np.abs(off).max(initial=0.0)))
         marks.append(
             points(
                 1e3 / t, off, _colour(series, name), names=[point_name(name, k) for k in t],
@@ -189,28 +199,8 @@ def _residuals(
                 symbol="circle" if one.parents is None else "diamond",
             )
         )  # fmt: skip
-    return marks
-
-
-def haven_points(
-    series: Mapping[str, Series], choices: ArrheniusChoices
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return temperatures at which both series are measured and used, the ratio and its error."""
-    one, other = series[choices.tracer], series[choices.charge]
-    use, also = (used_points(series, choices, n) for n in (choices.tracer, choices.charge))
-    pairs = [
-        (i, j)
-        for i in np.flatnonzero(use & np.isfinite(one.value))
-        for j in np.flatnonzero(also & np.isfinite(other.value))
-        if abs(one.temperature[i] - other.temperature[j]) < 1e-6
-    ]
-    i, j = ([p[k] for p in pairs] for k in (0, 1))
-    stds = [np.zeros(len(k)) if s.std is None else s.std[k] for s, k in ((one, i), (other, j))]
-    t = one.temperature[i]
-    found = haven_ratio_points(t, one.value[i], other.value[j], *stds) if pairs else None
-    if found is None:
-        return t, t, t
-    return t, found["ratio"].values, found["ratio_std"].values
+    reach = max(3.5, 1.1 * largest)
+    return {"marks": marks, "y": axis("residual (σ)", (-reach, reach))}
 
 
 def _haven(
@@ -222,7 +212,7 @@ def _haven(
     if laws.haven is None:
         return {"hidden": True}
     x = np.linspace(*ends, 80)
-    law = haven_ratio(laws.fits[choices.tracer], laws.fits[choices.charge], 1e3 / x)
+    law = haven_at(laws.fits, laws.shared, choices, 1e3 / x)
     factor = np.exp(law.ratio_std / law.ratio)
     t, ratio, std = haven_points(series, choices)
     marks = [

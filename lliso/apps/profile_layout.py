@@ -32,7 +32,7 @@ HELP = (
 def profile_layout() -> dict[str, Any]:
     """Return the layout of the profile app."""
     controls = [
-        _setting("model", "model", "select", title="M: next", wide=230),
+        _setting("model", "model", "select", title="M: next"),
         _setting("stage", "of", "select"),
         _setting("law", "with", "select"),
         _setting("barrier", "barrier k", "check", title="B: exchange coefficient of the surface"),

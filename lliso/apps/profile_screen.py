@@ -174,7 +174,8 @@ def _handles(choices: ProfileChoices, found: xr.Dataset, ends: tuple[float, floa
         if name != "x0":  # beside the knob in the middle: the legend is at the end
             beside = 0.5 * (ends[0] + ends[1]) + 0.018 * (ends[1] - ends[0])
             style = "fit" if name in held else "muted"
-            marks.append(words(text, beside, at + 0.035, style=style, bold=True))
+            away = 0.04 if name == "c0" else -0.05
+            marks.append(words(text, beside, at + away, style=style, bold=True))
     return marks
 
 

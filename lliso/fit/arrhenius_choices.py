@@ -22,7 +22,7 @@ from lliso.fit.arrhenius import ArrheniusFit, fit_arrhenius
 from lliso.fit.arrhenius_shared import SharedArrhenius, fit_arrhenius_shared
 from lliso.fit.boundary_law import fit_boundary_law
 from lliso.fit.profile_choices import read_record
-from lliso.fit.transport import HavenRatio, boundary_part, haven_ratio
+from lliso.fit.transport import HavenRatio, boundary_part, haven_ratio, haven_ratio_points
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -135,6 +135,7 @@ class Series:
     unit : str
     parents : (str, str) or None
         Names of the series of D_eff and D_bulk.
+    simulated : bool
     """
 
     temperature: FloatArray
@@ -142,6 +143,7 @@ class Series:
     std: FloatArray | None
     unit: str = "cm2/s"
     parents: tuple[str, str] | None = None
+    simulated: bool = False
 
 
 def read_series(
@@ -169,13 +171,15 @@ def read_series(
         not of the same temperatures.
     """
     found: dict[str, Series] = {}
+    simulated = int(getattr(series, "attrs", {}).get("simulated", 0)) == 1
     for name, given in _pairs(series).items():
         if len(given) not in (2, 3):
             raise ValueError(f"the series {name!r} must be (temperature, value, std)")
         t, v, cov = checked_points(*given)
         order = np.argsort(t, kind="stable")
         std = None if cov is None else (v * np.sqrt(np.diag(cov)))[order]
-        found[name] = Series(t[order], v[order], std, name_and_unit(given[1], name, "cm2/s")[1])
+        unit = name_and_unit(given[1], name, "cm2/s")[1]
+        found[name] = Series(t[order], v[order], std, unit, None, simulated)
     if not found:
         raise ValueError("an Arrhenius plot needs at least one series, got none")
     for name, parents in (boundaries or {}).items():
@@ -192,7 +196,7 @@ def read_series(
             raise ValueError(f"the boundary {name!r} needs the errors of {' and '.join(parents)}")
         part = boundary_part(total.temperature, total.value, bulk.value, total.std, bulk.std)
         value, std = part["boundary"].values, part["boundary_std"].values
-        found[name] = Series(total.temperature, value, std, total.unit, parents)
+        found[name] = Series(total.temperature, value, std, total.unit, parents, simulated)
     return found
 
 
@@ -311,7 +315,7 @@ def fit_laws(series: Mapping[str, Series], choices: ArrheniusChoices) -> Laws:
     haven = None
     if choices.tracer and choices.charge:
         try:
-            haven = _haven(fits, choices)
+            haven = haven_at(fits, shared, choices, choices.at)
         except ValueError as err:
             problems["haven"] = str(err)
     return Laws(fits, shared, haven, problems)
@@ -342,10 +346,56 @@ def _fit_one(series: Mapping[str, Series], choices: ArrheniusChoices, name: str)
     )
 
 
-def _haven(fits: Mapping[str, ArrheniusFit], choices: ArrheniusChoices) -> HavenRatio:
-    for name in (choices.tracer, choices.charge):
+def haven_at(
+    fits: Mapping[str, ArrheniusFit],
+    shared: SharedArrhenius | None,
+    choices: ArrheniusChoices,
+    temperature: Any,
+) -> HavenRatio:
+    """Return the Haven ratio of the two series of choices.
+
+    Where both share their energy, it is the ratio of the prefactors at every temperature, and the
+    error of the energy drops out of its error.
+
+    Raises
+    ------
+    ValueError
+        If they are one series, or one has no law.
+    """
+    pair = choices.tracer, choices.charge
+    for name in pair:
         if name not in fits:
             raise ValueError(f"the Haven ratio needs a law of {name!r}, got none")
-    if choices.tracer == choices.charge:
-        raise ValueError(f"tracer and charge must be two series, got {choices.tracer!r} twice")
-    return haven_ratio(fits[choices.tracer], fits[choices.charge], choices.at)
+    if pair[0] == pair[1]:
+        raise ValueError(f"tracer and charge must be two series, got {pair[0]!r} twice")
+    found = haven_ratio(fits[pair[0]], fits[pair[1]], temperature)
+    if shared is None or not set(pair) <= set(shared.names):
+        return found
+    std = shared.prefactor_ratio(*pair)[1]
+    return replace(
+        found,
+        from_prefactors_std=std,
+        ratio_std=np.full_like(found.ratio, std),
+        energy_difference_std=0.0,
+    )
+
+
+def haven_points(
+    series: Mapping[str, Series], choices: ArrheniusChoices
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return temperatures at which both series are measured and used, the ratio and its error."""
+    one, other = series[choices.tracer], series[choices.charge]
+    use, also = (used_points(series, choices, n) for n in (choices.tracer, choices.charge))
+    pairs = [
+        (i, j)
+        for i in np.flatnonzero(use & np.isfinite(one.value))
+        for j in np.flatnonzero(also & np.isfinite(other.value))
+        if abs(one.temperature[i] - other.temperature[j]) < _SAME
+    ]
+    i, j = ([p[k] for p in pairs] for k in (0, 1))
+    stds = [np.zeros(len(k)) if s.std is None else s.std[k] for s, k in ((one, i), (other, j))]
+    t = one.temperature[i]
+    found = haven_ratio_points(t, one.value[i], other.value[j], *stds) if pairs else None
+    if found is None:
+        return t, t, t
+    return t, found["ratio"].values, found["ratio_std"].values

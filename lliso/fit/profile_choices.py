@@ -30,8 +30,8 @@ EXCHANGE, FITTED, MEASURED, ALL = "exchange", "storage fitted", "storage measure
 #: the models, in words
 MODELS = {
     EXCHANGE: "exchange",
-    FITTED: "storage, from the fitted exchange",
-    MEASURED: "storage, from the profile before",
+    FITTED: "storage, fitted start",
+    MEASURED: "storage, measured start",
     ALL: "all stages together",
 }
 #: the laws of D in the storages, in words

@@ -58,7 +58,6 @@ def test_a_level_is_dragged_and_points_are_left_out(open_app, server):
     assert not (server.folder / "choices.json").exists()  # opening writes nothing
     free = nb.ask("shown()")
     assert free["x0"] == pytest.approx(260, abs=15)  # what was simulated
-    nb.shoot("profiles")
 
     # The liquid level is dragged to the nominal one and held there: D becomes too large.
     nb.drag(nb.on_panel("profile", free["x0"], 0.7), nb.on_panel("profile", 0.0, 0.7))
@@ -69,7 +68,7 @@ def test_a_level_is_dragged_and_points_are_left_out(open_app, server):
     assert nb.ask("shown() == headless()")
     assert nb.page.locator("[data-key=x0_held]").is_checked()
     assert "the curve has another shape" in nb.status()
-    nb.shoot("profiles_held")
+    nb.picture("profiles_held")
 
     # The keys nudge it, free it, and go back.
     nb.focus()
@@ -93,11 +92,11 @@ def test_a_level_is_dragged_and_points_are_left_out(open_app, server):
     assert {s for s, _ in gone} == {"exchange", "storage 1", "storage 2"}
     assert len(gone) == 1 + 3 * 11
     assert nb.ask("shown() == headless()")
-    nb.shoot("profiles_points")
     nb.page.get_by_role("button", name="All points").click()
     nb.settled()
     assert choices(server)["excluded"] == []
     assert nb.ask("shown()") == free
+    nb.picture("profiles")
     assert nb.cells() == 2  # JupyterLab's own keys did nothing
 
 
@@ -117,7 +116,7 @@ def test_models_change_and_the_code_repeats_them(open_app, server, tmp_path):
     nb.page.locator("[data-key=stage]").select_option("storage 2")
     nb.settled()
     assert nb.ask("shown() == headless()")
-    nb.shoot("profiles_storage")
+    nb.picture("profiles_storage")
 
     # Typed numbers hold, the keyboard alone reaches points, and the file restores the screen.
     nb.page.locator("[data-key=model]").select_option("exchange")
