@@ -78,7 +78,7 @@ def read_impedance(path: str | os.PathLike[str], *, layout: str | None = None) -
         raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}, got {layout!r}")
     data = path.read_bytes()
     lines = decode(path, data).split("\n")
-    found = layout or _layout(lines)
+    found = layout or layout_of(lines)
     header, first, last = _table(path, lines, found)
     names = _cells(header, _separator(header)) if header else []
     values, decimal_comma = _numbers(path, lines, first, last)
@@ -99,7 +99,8 @@ def read_impedance(path: str | os.PathLike[str], *, layout: str | None = None) -
     )
 
 
-def _layout(lines: list[str]) -> str:
+def layout_of(lines: list[str]) -> str:
+    """Return the layout that the first lines of a file speak of, a key of `LAYOUTS`."""
     head = "\n".join(lines[:200])
     if lines[0].startswith("EC-Lab ASCII"):
         return "biologic"
@@ -108,6 +109,14 @@ def _layout(lines: list[str]) -> str:
     if any(line.startswith(("ZCURVE", "EXPLAIN")) for line in lines):
         return "gamry"
     return "csv"
+
+
+def is_impedance_header(line: str) -> bool:
+    """Tell whether a line names columns of frequency, Z′ and Z″."""
+    names = _cells(line.lstrip("#% "), _separator(line))
+    real = [n for n in names if _REAL.search(n) and not _IMAGINARY.search(n)]
+    others = [any(p.search(n) for n in names) for p in (_FREQUENCY, _IMAGINARY)]
+    return bool(real) and all(others)
 
 
 def _table(path: Path, lines: list[str], layout: str) -> tuple[str, int, int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lliso.errors import FormatError
+from lliso.io import other_tables
 from lliso.io.depth import check_depth
 from lliso.io.imagej import read_lines
 from lliso.io.iontof_lists import read_mass_intervals, read_spectrum
@@ -26,6 +27,7 @@ USE = {
     "lliso.io.read_mass_intervals",
     "line analysis": "a table of a line analysis, no image: read it with lliso.read_profile",
     "lines of ImageJ": "lines drawn in ImageJ, no image: read them with lliso.read_cuts",
+    **other_tables.USE,
 }
 
 
@@ -40,7 +42,7 @@ def other_kind(head: bytes, path: Path) -> str:
         return "lines of ImageJ"
     if head.startswith(b"PK") and path.suffix.lower() == ".zip":
         return "lines of ImageJ"
-    if kind := kind_of(head):
+    if kind := kind_of(head) or other_tables.table_kind(head, path):
         return kind
     text = path.suffix.lower() in (".csv", ".txt", ".tsv", ".dat")
     return "line analysis" if text and is_profile_table(path, head) else ""
@@ -161,6 +163,7 @@ _TELL: dict[str, Callable[[Path], Lines]] = {
     "mass intervals": _mass_intervals,
     "line analysis": _line_analysis,
     "lines of ImageJ": _imagej,
+    **other_tables.TELL,
 }
 
 

@@ -106,6 +106,15 @@ def read_conductivities(path: str | os.PathLike[str]) -> xr.Dataset:
     return out
 
 
+def is_conductivity_header(line: str) -> bool:
+    """Tell whether a line names columns of which one is a temperature with its unit."""
+    separator = next((s for s in ("\t", ";") if s in line), ",")
+    matches = [_NAMED.match(cell.strip()) for cell in line.split(separator)]
+    if len(matches) < 2 or not all(m and m["unit"] is not None for m in matches):
+        return False
+    return any(m is not None and bool(_TEMPERATURE.match(m["name"].strip())) for m in matches)
+
+
 def _rows(path: Path, text: str) -> tuple[list[tuple[int, list[str]]], dict[str, str]]:
     comments, lines = {}, []
     for number, line in enumerate(text.split("\n"), start=1):
