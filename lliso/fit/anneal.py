@@ -155,6 +155,11 @@ def _from_fit(
         raise ValueError(
             f"a fitted start must be a fit that succeeded, got the flags: {start['flags'].item()}"
         )
+    if start.attrs.get("both_ends", 0):
+        raise ValueError(
+            "a fitted start must be of a source at one end, got both_ends; give the fitted curve "
+            "as points: start=(table.position.values, table.curve.values)"
+        )
     times = set(np.atleast_1d(start.attrs["time_s"]).tolist())
     if len(times) != 1:
         raise ValueError(f"a fitted start must be of one exchange, got the times {sorted(times)} s")

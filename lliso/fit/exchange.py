@@ -42,6 +42,7 @@ def fit_exchange(
     separate: Sequence[str] = (),
     immersed: str = "surface",
     ends: tuple[float | str, float | str] | None = None,
+    both_ends: bool = False,
     box: float | str | None = None,
     blur: float | str = 0.0,
     local_spread: float | str = FREE,
@@ -77,6 +78,8 @@ def fit_exchange(
         its own (``c_immersed``).
     ends : tuple, optional
         Ends of the bar, µm; the far one without flux. Default: a bar without end.
+    both_ends : bool
+        The source is at the far end of the bar too, with the same k; needs `ends`.
     box : float or str, optional
         Width over which each point averages, µm; default: attribute ``box_um`` of the profiles.
     blur : float or str
@@ -119,7 +122,7 @@ def fit_exchange(
             "immersed='free' needs one level for all profiles, got separate=['x0']; fit the "
             "profiles apart"
         )
-    view = Instrument.parse(data, box, blur, ends)
+    view = Instrument.parse(data, box, blur, ends, both_ends=both_ends)
     if c1 is None:
         c1 = FREE if k != FREE else source_fraction(data)
     choices = {"d_eff": d_eff, "x0": x0, "c0": c0, "c1": c1, "k": k}
@@ -148,6 +151,7 @@ def fit_exchange(
             "blur_um": view.blur,
             "ends_um": [float(e) for e in view.ends],
             "immersed": immersed,
+            "both_ends": int(both_ends),
         },
     )
 

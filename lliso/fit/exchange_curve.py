@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.special import erfcinv, erfcx, ndtr
+from scipy.special import ndtr
 
-from lliso._types import BoolArray, FloatArray
+from lliso._types import FloatArray
 from lliso.diffusion.long_range import exchange_share
+from lliso.fit.exchange_guess import guess_barrier, guess_ends, guess_exchange
 from lliso.fit.parameters import FREE, INVERSE, LOG, Choice, Layout, Slot
 from lliso.fit.profiles import Profile, shared_attribute
 from lliso.fit.scoring import Noise
@@ -21,11 +22,15 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 @dataclass(frozen=True)
 class Instrument:
-    """What the measurement does to a profile: box and Gaussian blur (µm), ends of the bar (µm)."""
+    """What the measurement does to a profile: box and Gaussian blur (µm), ends of the bar (µm).
+
+    With `both_ends` the source is at the far end as well.
+    """
 
     box: float
     blur: float
     ends: tuple[float, float]
+    both_ends: bool = False
 
     @classmethod
     def parse(
@@ -34,13 +39,16 @@ class Instrument:
         box: float | str | None,
         blur: float | str,
         ends: tuple[float | str, float | str] | None,
+        *,
+        both_ends: bool = False,
     ) -> Instrument:
         """Read and check; the box is taken from the profiles where it is None.
 
         Raises
         ------
         ValueError
-            If a width is negative, the ends are not in order, or points lie outside the bar.
+            If a width is negative, the ends are not in order, points lie outside the bar, or a
+            source at both ends is wanted of a bar without end.
         """
         if box is None:
             box = shared_attribute(profiles, "box_um") or 0.0
@@ -48,6 +56,8 @@ class Instrument:
         sigma = parse_quantity(blur, LENGTH, "blur")
         if width < 0 or sigma < 0:
             raise ValueError(f"box and blur must not be negative, got {width:g} and {sigma:g} um")
+        if ends is None and both_ends:
+            raise ValueError("both_ends needs the ends of the bar, got none: ends=(x0, far end)")
         if ends is None:
             return cls(width, sigma, (-np.inf, np.inf))
         low, high = (parse_quantity(e, LENGTH, "ends") for e in ends)
@@ -60,7 +70,7 @@ class Instrument:
                 f"points with their box must lie in the bar from {low:g} to {high:g} um, got "
                 f"{first:g} to {last:g} um"
             )
-        return cls(width, sigma, (low, high))
+        return cls(width, sigma, (low, high), both_ends)
 
 
 def parse_times(time: float | str | Sequence[float | str], number: int) -> list[float]:
@@ -145,68 +155,6 @@ def profile_noise(
         envelope,
         spread,
     )
-
-
-def guess_ends(profile: Profile) -> tuple[float, float]:
-    """Guess C₀ and C₁: what the attributes say, else the ends of the measured range."""
-    c = np.sort(profile.fraction)
-    few = max(1, c.size // 12)
-    low = float(str(profile.attrs.get("c_natural", np.median(c[:few]))))
-    high = float(str(profile.attrs.get("c_source", np.median(c[-few:]))))
-    return low, high
-
-
-def guess_exchange(
-    profile: Profile, time: float, c0: float, c1: float, x0: float | None = None
-) -> tuple[float, float]:
-    """Guess D_eff (µm²/s) and level (µm) from the straight line erfc⁻¹ makes of the profile.
-
-    Parameters
-    ----------
-    profile : Profile
-    time : float
-        s.
-    c0, c1 : float
-        Fractions far away and at the surface.
-    x0 : float, optional
-        Level, if it is known.
-
-    Returns
-    -------
-    d_eff, x0 : float
-    """
-    x = profile.position
-    share = (profile.fraction - c0) / (c1 - c0) if c1 != c0 else np.full(x.shape, np.nan)
-    use: BoolArray = (share > 0.05) & (share < 0.95)
-    if np.count_nonzero(use) >= 2:
-        z = erfcinv(share[use])
-        weight = np.exp(-2.0 * z**2)  # an error of the share is one of z times e^(z²)
-        if x0 is None:
-            mean_x, mean_z = np.average(x[use], weights=weight), np.average(z, weights=weight)
-            dx, dz = x[use] - mean_x, z - mean_z
-            slope = np.sum(weight * dx * dz) / np.sum(weight * dx**2)
-            level = mean_x - mean_z / slope if slope > 0 else x[0]
-        else:
-            dx = x[use] - x0
-            slope, level = np.sum(weight * dx * z) / np.sum(weight * dx**2), x0
-        if slope > 0:
-            return float(0.25 / (slope**2 * time)), float(np.clip(level, x[0], x[-1]))
-    reach = 0.25 * (x[-1] - x[0])
-    steepest = int(np.argmin(np.diff(profile.fraction))) if x.size > 1 else 0
-    return float(reach**2 / (16.0 * time)), float(x[steepest] if x0 is None else x0)
-
-
-def guess_barrier(surface_share: float) -> float:
-    """Guess h√(Dt) = k√(t/D) from the share at the surface, 1 - erfcx.
-
-    Examples
-    --------
-    >>> round(float(erfcx(guess_barrier(0.6))), 3)
-    0.4
-    """
-    wanted = float(np.clip(1.0 - surface_share, 1e-3, 0.999))
-    grid = np.logspace(-4, 4, 2001)
-    return float(np.exp(np.interp(-np.log(wanted), -np.log(erfcx(grid)), np.log(grid))))
 
 
 def exchange_slots(
@@ -323,6 +271,7 @@ class ExchangeCurve:
                 1.0 / resistance if resistance > 0 else np.inf,
                 time=self.times[i],
                 ends=self.view.ends,
+                both_ends=self.view.both_ends,
                 box=0.0 if surface else self.view.box,
                 blur=0.0 if surface else self.view.blur,
             )
@@ -345,6 +294,15 @@ def _behind(profile: Profile, plateau: float) -> Profile:
     left = np.abs(c - plateau) > 0.05 * (c.max() - c.min())
     first = min(int(np.argmax(left)), max(0, c.size - 4))
     return replace(profile, position=profile.position[first:], fraction=c[first:])
+
+
+def _near_half(profile: Profile, view: Instrument) -> Profile:
+    """Return the half of a profile nearer to the level, from which to guess; all if it is short."""
+    far = max(view.ends[1], profile.position[-1])
+    near = profile.position < 0.5 * (max(view.ends[0], profile.position[0]) + far)
+    if np.count_nonzero(near) < 4:
+        return profile
+    return replace(profile, position=profile.position[near], fraction=profile.fraction[near])
 
 
 def exchange_curve(
@@ -378,7 +336,8 @@ def exchange_curve(
     index: list[dict[str, int]] = []
     for i, (profile, time) in enumerate(zip(profiles, times, strict=True)):
         top = float(np.median(profile.fraction[:3]))
-        guided = _behind(profile, top) if immersed == "free" else profile
+        guided = _near_half(profile, view) if view.both_ends else profile
+        guided = _behind(guided, top) if immersed == "free" else guided
         own = exchange_slots(guided, time, choices, view.ends)
         if immersed == "free":
             own["c_immersed"] = Slot("c_immersed", "1", top, 0.0, 1.0, 0.1)

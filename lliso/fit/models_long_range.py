@@ -15,7 +15,7 @@ from lmfit.models import update_param_vals
 
 from lliso._types import FloatArray
 from lliso.diffusion.long_range import exchange_fraction, storage_fraction
-from lliso.fit.exchange_curve import guess_barrier, guess_exchange
+from lliso.fit.exchange_guess import guess_barrier, guess_exchange
 from lliso.fit.profiles import Profile
 from lliso.units import UM_PER_CM
 

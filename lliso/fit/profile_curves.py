@@ -62,12 +62,15 @@ def fitted_curve(table: xr.Dataset, number: int, position: FloatArray) -> FloatA
     k = have.get("k", np.inf)
     if np.isnan(k):
         return None
+    both = bool(table.attrs.get("both_ends", 0))
     ends = (float(table.attrs["ends_um"][0]), float(table.attrs["ends_um"][1]))
     box, blur = float(table.attrs["box_um"]), float(table.attrs["blur_um"])
     d_um, k_um = d / UM2, k * UM_PER_CM
     x0, time = have["x0"], float(np.atleast_1d(table.attrs["time_s"])[0])
     if spread == 0.0:
-        share = exchange_share(position, d_um, x0, k_um, time=time, ends=ends, box=box, blur=blur)
+        share = exchange_share(
+            position, d_um, x0, k_um, time=time, ends=ends, both_ends=both, box=box, blur=blur
+        )
     else:
         terms = terms_needed(bar_length(ends), spread, blur)
         start = exchange_amplitudes(time, d_um, ends=ends, number=terms, exchange=k_um, origin=x0)

@@ -7,7 +7,8 @@ from scipy.stats import binom
 
 import lliso
 from lliso.fit.activated import kelvin
-from lliso.fit.arrhenius import ArrheniusModel, fit_arrhenius, straight_range
+from lliso.fit.arrhenius import fit_arrhenius, straight_range
+from lliso.fit.arrhenius_model import ArrheniusModel
 from lliso.fit.arrhenius_shared import fit_arrhenius_shared
 from lliso.maps.synthetic_profiles import TransportLaw, simulate_arrhenius
 

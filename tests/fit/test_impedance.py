@@ -8,7 +8,8 @@ from scipy.stats import binom
 import lliso
 from lliso.diffusion.impedance import polycrystal_impedance
 from lliso.fit.geometry import conductivities
-from lliso.fit.impedance import PolycrystalImpedanceModel, fit_impedance
+from lliso.fit.impedance import fit_impedance
+from lliso.fit.impedance_model import PolycrystalImpedanceModel
 
 F = np.geomspace(1.0, 1e7, 50)
 COLD = {

@@ -154,6 +154,42 @@ def test_the_chain_of_the_paper_and_its_meniscus() -> None:
     assert found(free, "x0")[0] == pytest.approx(260.0, abs=15.0)
 
 
+@pytest.mark.parametrize(("k", "time"), [(np.inf, "60 h"), (np.inf, "110 h"), ("free", "60 h")])
+def test_a_source_at_both_ends(k: Any, time: str) -> None:
+    """A bar of 2 mm whose middle has felt both ends; measured from face to face."""
+    from lliso.diffusion.long_range import exchange_share
+    from lliso.fit.profile_curves import fitted_curve
+
+    x, far = np.arange(-100.0, 2001.0, 50.0), 2050.0
+    hours = float(time.split()[0]) * 3600.0
+    share = exchange_share(
+        x, 1.5, 60.0, 1e-3 if k == "free" else np.inf, time=hours, ends=(-150.0, far),
+        both_ends=True, box=50.0,
+    )  # fmt: skip
+    profile = xr.Dataset(
+        {
+            "fraction": ("position", 0.0759 + 0.8741 * share),
+            "fraction_std": ("position", np.full(x.shape, 1e-3)),
+        },
+        {"position": ("position", x, {"units": "um"})},
+        {"c_source": 0.95, "c_natural": 0.0759, "box_um": 50.0},
+    )
+    law: dict[str, Any] = {
+        "time": time, "ends": (-150.0, far), "local_spread": 0.0, "k": k, "c0": 0.0759
+    }  # fmt: skip
+    table = fit_exchange(profile, **law, both_ends=True)
+    assert found(table, "d_eff")[0] == pytest.approx(1.5e-8, rel=1e-4)
+    assert found(table, "x0")[0] == pytest.approx(60.0, abs=0.05)
+    if k == "free":
+        assert found(table, "k")[0] == pytest.approx(1e-7, rel=1e-4)
+    drawn = fitted_curve(table, 0, x)
+    assert drawn is not None
+    np.testing.assert_allclose(drawn, table.curve, atol=1e-9)
+    assert "residuals_correlated" in flags(fit_exchange(profile, **law))  # one end is another law
+    with pytest.raises(ValueError, match="must be of a source at one end, got both_ends"):
+        fit_anneal(profile, start=table, time="1 d", ends=(-150.0, far))
+
+
 def test_several_profiles_at_once() -> None:
     many = [measured(LINE, s)[0].assign_attrs(stage=f"line {s}") for s in (1, 2, 3)]
     one, three = fit_exchange(many[0], time="110 h"), fit_exchange(many, time="110 h")
@@ -398,6 +434,7 @@ C = exact(LINE, 0).fraction.values
         (lambda _: fit_exchange(changed(fraction_std=0 * C), time=1.0), "std of stage 0 must be"),
         (lambda p: fit_exchange(p.drop_vars("fraction_std"), time=1.0), "'fraction' with"),
         (lambda p: fit_exchange(p, time=1.0, x0=99999.0, ends=(-1e3, 9e3)), "x0 must lie in the"),
+        (lambda p: fit_exchange(p, time=1.0, both_ends=True), "needs the ends of the bar"),
         (lambda p: fit_exchange(p, time=1.0, c0=1.4), "c0 must lie between 0 and 1, got 1.4"),
         (lambda p: fit_exchange(p, time=1.0, d_eff=-1.0), "d_eff must be positive"),
         (lambda p: fit_exchange(p, time=1.0, x0=(0.0, 0.0)), "deviation of x0 must be positive"),
