@@ -27,7 +27,7 @@ SHARED = ("notebooks", "data/samples", "tests/published.toml")
 FOLDER = "lliso-lab"
 
 MANIFEST = ".lliso-manifest.json"
-FIRST_NOTEBOOK = "notebooks/explore_grain_boundaries.ipynb"
+FIRST_NOTEBOOK = "notebooks/start_here.ipynb"
 
 _PACKAGE = Path(__file__).resolve().parent
 # JupyterLab writes the Python in use into a notebook as soon as it is opened, and calls it unsaved

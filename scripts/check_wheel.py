@@ -20,13 +20,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "wheel"
 PINS = ROOT / "constraints" / "lab-test.txt"
-FIRST = "notebooks/explore_grain_boundaries.ipynb"
+FIRST = "notebooks/start_here.ipynb"
 MUST_HOLD = (
     "lliso/__init__.py",
     "lliso/py.typed",
     "lliso/labconfig/default_setting_overrides.json",
-    "lliso/_share/notebooks/explore_grain_boundaries.ipynb",
-    "lliso/_share/notebooks/picks/explore_grain_boundaries.json",
+    "lliso/_share/notebooks/start_here.ipynb",
+    "lliso/_share/notebooks/picks/start_here.json",
     "lliso/_share/data/samples/simulated_llto_59h.nc",
 )
 MUST_NOT_HOLD = (".ipynb_checkpoints", "__pycache__", "tests/", "results/")
