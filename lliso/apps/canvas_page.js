@@ -239,6 +239,11 @@ class Page {
     if (focused) [...body.children].find((tr) => tr.dataset.row === focused)?.querySelector("button").focus();
   }
 
+  scrollTo(tr) { // within the table alone: the page stays where it is
+    const box = this.tableBox, head = this.table.tHead.offsetHeight, top = tr.offsetTop - head, bottom = tr.offsetTop + tr.offsetHeight;
+    if (top < box.scrollTop) box.scrollTop = top; else if (bottom > box.scrollTop + box.clientHeight) box.scrollTop = bottom - box.clientHeight;
+  }
+
   refillTable(s, rows, nameOf) { // only what differs: a layout of the page costs more than all drawing
     const lines = this.table.tBodies[0].rows;
     rows.forEach((row, k) => {
@@ -246,6 +251,7 @@ class Page {
       if (tr.classList.contains("lliso-selected") !== chosen) {
         tr.classList.toggle("lliso-selected", chosen);
         chosen ? tr.setAttribute("aria-selected", "true") : tr.removeAttribute("aria-selected");
+        if (chosen) this.scrollTo(tr);
       }
       s.columns.forEach((c, i) => put(i ? tr.cells[i] : tr.cells[0].firstChild, row[c.key] ?? ""));
       tr.cells[0].firstChild.setAttribute("aria-pressed", String(chosen));

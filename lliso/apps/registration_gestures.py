@@ -82,13 +82,6 @@ class RegistrationGestures(Session[RegistrationState]):
         mark = Landmark(name=new, map_point=pair["map"], image_point=pair["image"])
         return self._with_marks((*state.picks.landmarks, mark), mark_name(new, side))
 
-    def _do_suggested(self, final: bool, side: str, name: str | None = None) -> RegistrationState:
-        found, pending = self.registration, self._state.pending
-        if found is None or pending is None:
-            raise ValueError("there is no suggestion to take; set two landmarks first")
-        there = found([pending[1]]) if side == "map" else found.inverse([pending[1]])
-        return self._do_place(final, side, float(there[0, 0]), float(there[0, 1]), name)
-
     def _do_forget(self, _final: bool, side: str, name: str | None = None) -> RegistrationState:  # noqa: ARG002
         return replace(self._state, pending=None)
 

@@ -8,7 +8,7 @@ from lliso.apps.parts import button, control, image_panel, key
 
 HELP = (
     ("click the map, then the image", "set a landmark: the same point in both, in either order"),
-    ("click the hollow ring", "take the place that the landmarks so far suggest"),
+    ("hollow ring", "where the landmarks so far put the other point: look there, click the point"),
     ("drag a landmark", "move it; the overlay follows"),
     ("click a landmark, or its row", "select it, in both"),
     ("arrows", "nudge the selected landmark (Shift: coarse)"),

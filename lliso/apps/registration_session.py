@@ -288,7 +288,8 @@ class RegistrationSession(RegistrationGestures):
                 shown.append(self._ring(at_point, side, "#ffab40", **more))
             elif found is not None:
                 place = found([at_point]) if side == "map" else found.inverse([at_point])
-                more = {"click": "suggested", "hollow": True, "alpha": 0.9}
+                # Only to look at: a click takes the place that was clicked, or residuals would lie.
+                more = {"hollow": True, "alpha": 0.9}
                 shown.append(self._ring(place[0], side, "#ffab4055", **more))
         return shown
 
