@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import cycle, product
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -13,9 +13,14 @@ from matplotlib.transforms import Affine2D
 
 from lliso.fit.boundaries import cut_profiles, fit_picks
 from lliso.fit.patch import PatchImage
+from lliso.fit.words import with_limits
 from lliso.maps.cuts import LineCut, line_profile, map_extent
+from lliso.maps.paths import Leg, path_of
 from lliso.plot import (
+    BOUNDARY,
     CUT,
+    DATA,
+    FIT,
     PAGE_WIDTH,
     STYLE,
     band_corners,
@@ -36,14 +41,26 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from lliso.fit.boundary import BoundaryFit
     from lliso.maps.picks import Picks
 
 #: where a name may stand beside a point: alignment, and the sign of its distance
 _SIDES_X = {"left": 1, "right": -1}
 _SIDES_Y = {"bottom": 1, "top": -1}
+#: points and fits of the first and of further stages
+_STAGES = ((DATA, FIT), ("#e69f00", "#a06f00"), ("#009e73", "#00624a"), ("#cc79a7", "#8f4a72"))
 
 
-def figure_of_cut(ds: xr.Dataset, picks: Picks, cut: str, **options: Any) -> Figure:
+def figure_of_cut(
+    ds: xr.Dataset,
+    picks: Picks,
+    cut: str,
+    *,
+    stages: Mapping[str, xr.Dataset] | None = None,
+    joint: xr.Dataset | None = None,
+    path: bool = False,
+    **options: Any,
+) -> Figure:
     """Draw a map with one cut above the profile along it with its fits.
 
     Parameters
@@ -54,6 +71,13 @@ def figure_of_cut(ds: xr.Dataset, picks: Picks, cut: str, **options: Any) -> Fig
         Picks made on it.
     cut : str
         Name of the cut.
+    stages : mapping of str to xarray.Dataset, optional
+        Maps of the same place at other times: their profiles along the same cut, with their fits.
+    joint : xarray.Dataset, optional
+        What `lliso.fit_stages` says of all of them; written below.
+    path : bool
+        Whether to draw the path that the cut is part of too: the profiles of its legs joined
+        (see `lliso.maps.paths`).
     **options
         For `lliso.fit.boundaries.fit_picks`.
 
@@ -61,18 +85,79 @@ def figure_of_cut(ds: xr.Dataset, picks: Picks, cut: str, **options: Any) -> Fig
     -------
     matplotlib.figure.Figure
     """
-    line = picks.cut(cut)
-    fig, (top, bottom) = figure(PAGE_WIDTH, 5.2, nrows=2, height_ratios=[1.25, 1])
+    legs = path_of(picks.cuts, cut) if path else ()
+    heights = [1.25, 1.0, *([0.7] if legs else [])]
+    fig, axes = figure(PAGE_WIDTH, 2.3 * sum(heights), nrows=len(heights), height_ratios=heights)
+    maps = {str(ds.attrs.get("stage") or "this map"): ds, **(stages or {})}
     with style():
-        draw_map(top, ds)
-        draw_cut(top, line, picks.on_cut(cut))
-        profiles = {**cut_profiles(ds, picks), cut: line_profile(ds, line)}
-        found = fit_picks(PatchImage.from_map(ds), profiles, picks, **options)
-        fits = {f.name: f.on_cut(line) for f in found}
-        draw_profile(bottom, profiles[cut])
-        draw_fits(bottom, fits, picks.on_cut(cut))
-        bottom.set_title(cut)
+        draw_map(axes[0], ds)
+        for leg in legs or [Leg(picks.cut(cut))]:
+            draw_cut(axes[0], leg.cut, picks.on_cut(leg.cut.name))
+        for (name, one), colours in zip(maps.items(), cycle(_STAGES), strict=False):
+            profiles = cut_profiles(one, picks)
+            found = fit_picks(PatchImage.from_map(one), profiles, picks, **options)
+            bars = _profile_of_cut(axes[1], one, picks, cut, found, colours)
+            bars.set_label(name)
+            if legs and one is ds:
+                _draw_path(axes[2], ds, picks, legs, found)
+        axes[1].set_title(cut)
+        if len(maps) > 1:
+            axes[1].legend(loc="best")
+        if joint is not None and picks.on_cut(cut):
+            fig.supxlabel(_joint_words(joint, picks, cut), size=6.5, x=0.08, ha="left")
     return fig
+
+
+def _profile_of_cut(
+    ax: Axes,
+    ds: xr.Dataset,
+    picks: Picks,
+    cut: str,
+    found: Sequence[BoundaryFit],
+    colours: tuple[str, str],
+) -> Any:
+    line = picks.cut(cut)
+    bars = draw_profile(ax, line_profile(ds, line), color=colours[0])
+    fits = {f.name: f.on_cut(line) for f in found}
+    draw_fits(ax, fits, picks.on_cut(cut), color=colours[1])
+    return bars
+
+
+def _draw_path(
+    ax: Axes, ds: xr.Dataset, picks: Picks, legs: Sequence[Leg], found: Sequence[BoundaryFit]
+) -> None:
+    """Draw the profiles of the legs one after the other, with their corners and boundaries."""
+    for leg in legs:
+        profile = line_profile(ds, leg.cut)
+        draw_profile(ax, profile.assign_coords(distance=leg.along(profile["distance"].values)))
+        fits = {f.name: f.on_cut(leg.cut) for f in found}
+        for pick in picks.on_cut(leg.cut.name):
+            fit = fits[pick.name]
+            ax.axvline(leg.along(pick.position), color=BOUNDARY, lw=0.6, ls="--", zorder=1)
+            at = fit.parameters["position"]
+            for low, high in (
+                (at - fit.reach_before, at - 1e-9),
+                (at + 1e-9, at + fit.reach_after),
+            ):
+                if fit.success:
+                    x = np.linspace(low, high, 50)
+                    ax.plot(leg.along(x), fit.curve(x), color=FIT, zorder=3)
+        if leg.offset:
+            ax.axvline(leg.offset, color="0.2", lw=1.0, ls=":")
+    ax.set(xlabel="distance along the path (µm)", xlim=(0, legs[-1].stop))
+    ax.set_title(" → ".join(leg.cut.name for leg in legs))
+
+
+def _joint_words(joint: xr.Dataset, picks: Picks, cut: str) -> str:
+    """Return a line per boundary: D_gb/δ common to all stages, and whether they agree."""
+    found = ["all stages together:"]
+    for pick in picks.on_cut(cut):
+        at = joint.sel(boundary=pick.name)
+        best, low, high = (float(at[f"permeability{k}"]) for k in ("", "_low", "_high"))
+        limits = with_limits(best, low, high, str(at["verdict"].item()))
+        words = f"{pick.name}: D_gb/δ {limits} cm/s, p (one D_gb/δ) {float(at['p_value']):.2f}"
+        found.append(words)
+    return "\n".join(found)
 
 
 def figure_of_map(ds: xr.Dataset, picks: Picks) -> Figure:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from lliso.apps.boundary_report import boundary_figure
 from lliso.apps.boundary_session import BoundarySession
 from lliso.apps.opening import App, key_of, open_view
 
@@ -48,6 +49,7 @@ def pick_boundaries(
     resolution: float | str = 1.0,
     cut: str | None = None,
     stages: Mapping[str, xr.Dataset] | None = None,
+    grains: xr.Dataset | None = None,
 ) -> BoundaryApp:
     """Open the app that picks grain boundaries on a line cut of a map.
 
@@ -69,6 +71,9 @@ def pick_boundaries(
     stages : mapping of str to xarray.Dataset, optional
         Maps of the same place at other times: their profiles along the same cuts, and one D_gb/δ
         for all (`lliso.fit_stages`). The picks are anchored to them too.
+    grains : xarray.Dataset, optional
+        Grains of the map (`lliso.segment_grains`, `lliso.boundary_network`), drawn on it; *Square*
+        turns a cut across the nearest of their edges where none is marked yet.
 
     Returns
     -------
@@ -95,6 +100,7 @@ def pick_boundaries(
             resolution=resolution,
             cut=cut,
             stages=stages,
+            grains=grains,
         ),
         _picture,
         headless="lliso.apps.boundary_session.BoundarySession and lliso.fit_boundaries",
@@ -104,6 +110,4 @@ def pick_boundaries(
 
 def _picture(session: BoundarySession) -> Figure:
     """Draw the cut that is shown, for readers of the notebook who have no kernel."""
-    from lliso.figures import figure_of_cut
-
-    return figure_of_cut(session.ds, session.picks, session.cut.name, resolution=session.resolution)
+    return boundary_figure(session)

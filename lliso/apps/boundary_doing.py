@@ -30,6 +30,8 @@ from lliso.apps.session import Session
 from lliso.apps.state import State
 from lliso.fit.patch import PatchFit
 from lliso.maps.cuts import LineCut, map_extent
+from lliso.maps.edges import nearest_edge
+from lliso.maps.paths import path_of
 from lliso.schema import pixel_size
 
 if TYPE_CHECKING:
@@ -38,11 +40,14 @@ if TYPE_CHECKING:
     from lliso.fit.boundary import BoundaryFit
     from lliso.maps.picks import BoundaryPick, Picks
 
+Point = tuple[float, float]
+
 
 class BoundaryDoing(Session[State]):
     """The gestures of `lliso.apps.boundary_session.BoundarySession`."""
 
     ds: xr.Dataset
+    grains: xr.Dataset | None
     _fits: dict[str, BoundaryFit]
 
     @property
@@ -56,6 +61,9 @@ class BoundaryDoing(Session[State]):
         return self.picks.cut(self._state.cut)
 
     def _profile(self, cut: LineCut) -> xr.Dataset:
+        raise NotImplementedError
+
+    def _placed(self, pick: BoundaryPick) -> PatchFit:
         raise NotImplementedError
 
     def _do_cut_start(self, final: bool, x: float, y: float) -> State:
@@ -103,13 +111,17 @@ class BoundaryDoing(Session[State]):
         return replace(self._state, picks=picks, selected=name)
 
     def _do_add_at_distance(self, _final: bool, distance: float) -> State:
-        picks, name, doubt = add_boundary(self.picks, self.cut, distance, self._profile(self.cut))
-        if doubt:
-            self._say(f"{doubt}; Ctrl+Z takes it back", "warning")
-        return replace(self._state, picks=picks, selected=name)
+        return self._with_new(self.cut, distance)
 
     def _do_add_at_point(self, final: bool, x: float, y: float) -> State:
         return self._do_add_at_distance(final, distance_of_click(self.cut, x, y))
+
+    def _do_add_on_path(self, _final: bool, x: float, y: float = 0.0) -> State:  # noqa: ARG002
+        """Mark a boundary at a distance along the path, on the leg that lies there."""
+        legs = path_of(self.picks.cuts, self.cut.name)
+        leg = next((leg for leg in legs if x <= leg.stop), legs[-1])
+        distance = min(max(leg.distance(x), 0.0), leg.cut.length)
+        return self._with_new(leg.cut, distance)
 
     def _do_remove(self, _final: bool, name: str | None = None) -> State:
         name = self._chosen() if name is None else name
@@ -151,12 +163,33 @@ class BoundaryDoing(Session[State]):
         return State(self.picks.with_cut(cut), cut.name)
 
     def _do_square_cut(self, final: bool, name: str | None = None) -> State:
-        fit = self._fitted(self._state.selected if name is None else name)
-        turned = squared_cut(self.cut, fit.place, fit.normal, self.ds)
-        self._say(f"{self.cut.name} crosses boundary {fit.name} at a right angle")
+        words, place, normal = self._crossed(self._state.selected if name is None else name)
+        turned = squared_cut(self.cut, place, normal, self.ds)
+        self._say(f"{self.cut.name} crosses {words} at a right angle")
         return self._with_cut(final, start=turned.start, end=turned.end)
 
-    def _fitted(self, name: str | None) -> PatchFit:
+    def _crossed(self, name: str | None) -> tuple[str, Point, Point]:
+        """Return a boundary in words, its place and normal: marked, proposed, or of the grains."""
+        fit = self._fitted(name)
+        if fit is not None:
+            return f"boundary {fit.name}", fit.place, fit.normal
+        middle = self.cut.length / 2
+        for at, _ in sorted(self._state.proposed, key=lambda ghost: abs(ghost[0] - middle)):
+            picks, new, _ = add_boundary(self.picks, self.cut, at, self._profile(self.cut))
+            fit = self._placed(picks.boundary(new))
+            if fit.success and math.isfinite(fit.normal[0]):
+                return "what is proposed", fit.place, fit.normal
+        if self.grains is not None:
+            return (
+                "the nearest edge of a grain",
+                *nearest_edge(self.grains, self.cut.point(middle)),
+            )
+        raise ValueError(
+            "a right angle needs a fitted boundary on this cut; mark one first, propose some (P), "
+            "or open the app with grains=lliso.segment_grains(ds)"
+        )
+
+    def _fitted(self, name: str | None) -> PatchFit | None:
         """Return the fit on pixels of a boundary; without a name, of the one nearest the middle."""
         picks: tuple[BoundaryPick, ...] = self.picks.on_cut(self.cut.name)
         middle = self.cut.length / 2
@@ -165,7 +198,9 @@ class BoundaryDoing(Session[State]):
         for fit in fits[:1] if name is not None else fits:
             if isinstance(fit, PatchFit) and fit.success and math.isfinite(fit.normal[0]):
                 return fit
-        raise ValueError("a right angle needs a fitted boundary on this cut; mark one first")
+        if name is not None:
+            raise ValueError(f"a right angle needs a fit, got none of boundary {name}")
+        return None
 
     # proposals ---------------------------------------------------------------------------------
     def _do_propose(self, _final: bool) -> State:
@@ -248,6 +283,12 @@ class BoundaryDoing(Session[State]):
         if fallen:
             self._say(f"boundary {', '.join(fallen)} would fall off the cut", "warning")
         return replace(self._state, picks=picks)
+
+    def _with_new(self, cut: LineCut, distance: float) -> State:
+        picks, name, doubt = add_boundary(self.picks, cut, distance, self._profile(cut))
+        if doubt:
+            self._say(f"{doubt}; Ctrl+Z takes it back", "warning")
+        return replace(self._state, picks=picks, cut=cut.name, selected=name)
 
     def _on_map(self, x: float, y: float) -> tuple[float, float]:
         (x0, x1), (y0, y1) = map_extent(self.ds)

@@ -65,6 +65,15 @@ def boundary_layout() -> dict[str, Any]:
                 low=168,
             ),
             curve_panel("residuals", under="profile", tall=72, top=4),
+            curve_panel(
+                "path",
+                "Path",
+                under="residuals",
+                tall=140,
+                top=12,
+                click="add_on_path",
+                y=axis("C"),
+            ),
         ],
         "controls": _controls(),
         "buttons": [

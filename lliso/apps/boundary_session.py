@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from lliso.apps.boundary_doing import BoundaryDoing
 from lliso.apps.boundary_layout import boundary_layout
-from lliso.apps.boundary_report import boundary_code, boundary_csv
+from lliso.apps.boundary_report import boundary_code, boundary_csv, boundary_figure
 from lliso.apps.cut_gestures import BESIDE, first_cut
 from lliso.apps.parts import Picture, layer, table
+from lliso.apps.path_panel import path_on_screen
 from lliso.apps.screen import (
     boundaries_fits,
     boundaries_on_screen,
     control_values,
     ghosts_on_map,
     ghosts_on_profile,
+    grain_outlines,
     image_on_screen,
     in_order,
     map_title,
@@ -37,13 +39,14 @@ from lliso.apps.state import State, opened
 from lliso.errors import LlisoWarning
 from lliso.fit.boundaries import fit_picks, mean_grain_slope
 from lliso.fit.boundary import failed_fit, quick_fit
-from lliso.fit.patch import PatchImage
+from lliso.fit.patch import PatchFit, PatchImage, fit_patch, geometry_of_pick
 from lliso.fit.table import Constants, boundary_row
 from lliso.fit.window import window_of
 from lliso.fit.words import READABLE
 from lliso.maps.cuts import LineCut, line_profile
 from lliso.maps.fraction import sum_frames
 from lliso.maps.live_cuts import CutSums, LiveCuts
+from lliso.maps.paths import path_of
 from lliso.maps.picks import Picks
 from lliso.schema import LI6, LI7, check_map
 from lliso.units import LENGTH, parse_quantity
@@ -79,6 +82,9 @@ class BoundarySession(BoundaryDoing):
     stages : mapping of str to xarray.Dataset, optional
         Maps of the same place at other times: shown in the same profile, fitted with one D_gb/δ
         per boundary (`lliso.fit_stages`).
+    grains : xarray.Dataset, optional
+        Grains of the map (`lliso.segment_grains`, `lliso.boundary_network`): their outlines are
+        drawn, and a cut can be turned across the nearest boundary before any is marked.
 
     Raises
     ------
@@ -98,6 +104,7 @@ class BoundarySession(BoundaryDoing):
         resolution: float | str = 1.0,
         cut: str | None = None,
         stages: Mapping[str, xr.Dataset] | None = None,
+        grains: xr.Dataset | None = None,
     ) -> None:
         check_map(ds, needs=(LI6, LI7))
         self.ds = sum_frames(ds).load()
@@ -118,7 +125,12 @@ class BoundarySession(BoundaryDoing):
         self._mean_slope = float("inf")
         self._fits: dict[str, BoundaryFit] = {}
         self._live = LiveCuts(self.ds)
-        self._map_picture = image_on_screen(self.ds)
+        self._pictures = {"fraction": image_on_screen(self.ds)}
+        self.grains = grains
+        self._layers = [layer("fraction")]
+        if grains is not None:
+            self._pictures["grains"] = grain_outlines(self.ds, grains)
+            self._layers.append(layer("grains", cmap="gray", clear=True, opacity=0.3))
         self._others = OtherStages(self.ds, dict(stages or {}), self.resolution)
         start = self._others.anchored(start)
         super().__init__(State(start, name), path)
@@ -129,13 +141,23 @@ class BoundarySession(BoundaryDoing):
         """The table's rows by boundary, as numbers (see `lliso.fit.table.COLUMNS`)."""
         return dict(self._rows)
 
+    @property
+    def stages(self) -> dict[str, xr.Dataset]:
+        """The maps of other times, by what they are called."""
+        return self._others.maps
+
+    @property
+    def joint(self) -> xr.Dataset | None:
+        """What all stages together say (see `lliso.fit_stages`); None without stages."""
+        return self._others.table
+
     def layout(self) -> dict[str, Any]:
         """Return panels, controls and keys of the app."""
         return boundary_layout()
 
     def images(self) -> dict[str, Picture]:
-        """Return the fraction map."""
-        return {"fraction": self._map_picture}
+        """Return the fraction map, and the outlines of the grains if they are known."""
+        return self._pictures
 
     def close(self) -> None:
         """Let go of everything that was computed; the picks stay readable."""
@@ -168,16 +190,15 @@ class BoundarySession(BoundaryDoing):
         return State(picks, picks.cuts[0].name)
 
     def _csv(self) -> str:
-        return boundary_csv(self.picks, self._rows)
+        stage = str(self.ds.attrs.get("stage") or "map")
+        return boundary_csv(self.picks, self._rows, stage, self._others, self.constants)
 
     def code(self) -> str:
         """Return the lines of lliso that give the table and the figure."""
-        return boundary_code(self.ds, self.path, self.constants, self.resolution, self.cut.name)
+        return boundary_code(self)
 
     def _figure(self, width: float, height: float) -> Figure:  # noqa: ARG002 - set by the caller
-        from lliso.figures import figure_of_cut
-
-        return figure_of_cut(self.ds, self.picks, self.cut.name, resolution=self.resolution)
+        return boundary_figure(self)
 
     def _compute(self, state: State) -> None:
         """Fit every boundary on every cut, as `lliso.fit_boundaries` does."""
@@ -188,6 +209,12 @@ class BoundarySession(BoundaryDoing):
         self._fits = {fit.name: fit for fit in fits}
         self._rows = {fit.name: boundary_row(fit, picks, self.constants) for fit in fits}
         self._others.compute(picks, self.constants)
+
+    def _placed(self, pick: BoundaryPick) -> PatchFit:
+        """Fit a boundary that is only proposed, for where it lies and how it runs."""
+        geometry = geometry_of_pick(pick, self.cut)
+        slope = self._mean_slope
+        return fit_patch(self._image, geometry, resolution=self.resolution, mean_slope=slope)
 
     def _preview(self, state: State) -> Screen:
         """Return the screen of a state that is not committed, with a quick fit of the cut shown."""
@@ -243,13 +270,19 @@ class BoundarySession(BoundaryDoing):
                 "ghosts": bool(state.proposed),
             },
             "panels": {
-                "map": {"layers": [layer("fraction")], "marks": ghosts_on_map(state)},
+                "map": {"layers": self._layers, "marks": ghosts_on_map(state)},
                 "profile": {
                     "result": _result(chosen[0]) if chosen else "",
                     "marks": ghosts_on_profile(state) + self._others.marks(state.picks, cut),
                 },
                 "residuals": residuals_on_screen(
                     sums, boundaries_fits(state.picks, cut, fits), cut.length
+                ),
+                "path": path_on_screen(
+                    state,
+                    path_of(state.picks.cuts, cut.name),
+                    self._live.sums,
+                    {**self._fits, **fits},
                 ),
             },
             **table(

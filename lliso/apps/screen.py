@@ -65,6 +65,20 @@ def image_on_screen(ds: xr.Dataset) -> Picture:
     return Picture(pixels, (x0, x1, y0, y1), low, high)
 
 
+def grain_outlines(ds: xr.Dataset, grains: xr.Dataset) -> Picture:
+    """Return an image that is 1 in pixels beside another grain and NaN elsewhere."""
+    from lliso.apps.network_screen import outlines  # brings matplotlib
+
+    label, pixels = grains["label"].values, ds["counts"].shape[-2:]
+    if label.shape != pixels:
+        raise ValueError(
+            f"the grains must have the pixels of the map, {pixels[0]} × {pixels[1]}, got "
+            f"{label.shape[0]} × {label.shape[1]}"
+        )
+    (x0, x1), (y0, y1) = map_extent(ds)
+    return Picture(outlines(label).astype(np.float32), (x0, x1, y0, y1))
+
+
 def map_title(ds: xr.Dataset) -> str:
     """Return stage, instrument, and whether a map is simulated."""
     parts = [str(ds.attrs.get("stage", "")), str(ds.attrs.get("instrument", ""))]
@@ -99,6 +113,7 @@ def boundaries_on_screen(
     shown = []
     for pick in picks.on_cut(cut.name):
         x, y = cut.point(pick.position)
+        distance, fraction = fit_curve(fits[pick.name].on_cut(cut))
         shown.append(
             {
                 "name": pick.name,
@@ -106,17 +121,17 @@ def boundaries_on_screen(
                 "window": list(pick.window),
                 "x": x,
                 "y": y,
-                "fit": _curve(fits[pick.name].on_cut(cut)),
+                "fit": {"distance": distance, "fraction": fraction},
                 "limits": readable_row(pick.name, rows[pick.name])["permeability"],
             }
         )
     return shown
 
 
-def _curve(fit: BoundaryFit) -> dict[str, FloatArray]:
-    """Return the two branches of a fit, with a gap between them."""
+def fit_curve(fit: BoundaryFit) -> tuple[FloatArray, FloatArray]:
+    """Return distance and fraction of the two branches of a fit, with a gap between them."""
     if not fit.success:
-        return {"distance": _numbers([]), "fraction": _numbers([])}
+        return _numbers([]), _numbers([])
     at = fit.parameters["position"]
     before = np.linspace(at - fit.reach_before, at, 25)
     after = np.linspace(at, at + fit.reach_after, 25)
@@ -129,8 +144,7 @@ def _curve(fit: BoundaryFit) -> dict[str, FloatArray]:
             fit.curve(np.maximum(after, at + nudge)),
         ]
     )
-    distance = np.concatenate([before, [np.nan], after])
-    return {"distance": _numbers(distance), "fraction": _numbers(fraction)}
+    return _numbers(np.concatenate([before, [np.nan], after])), _numbers(fraction)
 
 
 def boundaries_fits(

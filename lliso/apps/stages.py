@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lliso.apps.parts import Part, band, line
+from lliso.apps.screen import fit_curve
 from lliso.errors import LlisoWarning
 from lliso.fit.boundaries import cut_profiles, fit_picks
 from lliso.fit.patch import PatchImage
 from lliso.fit.stages import fit_stages
+from lliso.fit.table import BOUNDARY, boundary_row
 from lliso.fit.words import with_limits
 from lliso.maps.fraction import sum_frames
 from lliso.maps.live_cuts import LiveCuts
@@ -32,6 +32,8 @@ JOINT = (
     ("joint", "D_gb/δ, all stages", "cm/s"),
     ("same", "p (one D_gb/δ)", ""),
 )
+#: what the row of all stages together is called in the table that is exported
+ALL = "all"
 
 
 class OtherStages:
@@ -57,6 +59,12 @@ class OtherStages:
         self._images = {name: PatchImage.from_map(other) for name, other in self._maps.items()}
         self._fits: dict[str, dict[str, BoundaryFit]] = {}
         self._joint: dict[str, dict[str, Any]] = {}
+        self.table: xr.Dataset | None = None
+
+    @property
+    def maps(self) -> dict[str, xr.Dataset]:
+        """The other maps, by what they are called."""
+        return self._maps
 
     @property
     def columns(self) -> Sequence[tuple[str, str, str]]:
@@ -72,7 +80,7 @@ class OtherStages:
 
     def compute(self, picks: Picks, constants: Constants) -> None:
         """Fit the boundaries on every map, and with one D_gb/δ for all."""
-        self._fits, self._joint = {}, {}
+        self._fits, self._joint, self.table = {}, {}, None
         if not self._maps or not picks.boundaries:
             return
         with warnings.catch_warnings():
@@ -81,7 +89,7 @@ class OtherStages:
                 profiles = cut_profiles(other, picks)
                 fits = fit_picks(self._images[name], profiles, picks, resolution=self._resolution)
                 self._fits[name] = {fit.name: fit for fit in fits}
-            table = fit_stages(
+            self.table = table = fit_stages(
                 [self._ds, *self._maps.values()],
                 picks,
                 d_bulk=constants.d_bulk,
@@ -90,8 +98,18 @@ class OtherStages:
                 level=constants.level,
             )
         for i, name in enumerate(str(b) for b in table["boundary"].values):
-            row = {k: table[k].values[i].item() for k in _TAKEN}
-            self._joint[name] = row
+            self._joint[name] = {k: table[k].values[i].item() for k in _joint_columns(table)}
+
+    def rows(self, picks: Picks, name: str, constants: Constants) -> dict[str, dict[str, Any]]:
+        """Return what goes into the file below the row of a boundary: a row per stage, then all."""
+        if name not in self._joint:
+            return {}
+        rows = {
+            stage: boundary_row(fits[name], picks, constants) for stage, fits in self._fits.items()
+        }
+        joint = dict(self._joint[name])
+        joint["p_value_stages"] = joint.pop("p_value")  # that of a single fit is another question
+        return rows | {ALL: joint}
 
     def with_joint(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Add to the rows what the stages say together."""
@@ -103,7 +121,7 @@ class OtherStages:
         found = self._joint.get(row["boundary"])
         if found is None:
             return {"joint": "", "same": ""}
-        best, low, high = (float(found[k]) for k in _TAKEN[:3])
+        best, low, high = (float(found[f"permeability{k}"]) for k in ("", "_low", "_high"))
         p_value = float(found["p_value"])
         value = next((v for v in (best, high, low) if math.isfinite(v)), None)
         sort = {k: v for k, v in (("joint", value), ("same", p_value)) if v is not None}
@@ -124,17 +142,10 @@ class OtherStages:
             found.append(line(sums.distance, c, colour, width=1.3, legend=name))
             fits = self._fits.get(name, {})
             shown = [fits[b.name] for b in picks.on_cut(cut.name) if b.name in fits]
-            found.extend(_curve(fit.on_cut(cut)) for fit in shown if fit.success)
+            curves = [fit_curve(fit.on_cut(cut)) for fit in shown if fit.success]
+            found += [line(*curve, "fit", width=1.4, dash=[6, 3]) for curve in curves]
         return found
 
 
-_TAKEN = ("permeability", "permeability_low", "permeability_high", "verdict", "p_value")
-
-
-def _curve(fit: BoundaryFit) -> Part:
-    at, nudge = fit.parameters["position"], 1e-9
-    before = np.linspace(at - fit.reach_before, at - nudge, 20)
-    after = np.linspace(at + nudge, at + fit.reach_after, 20)
-    x = np.concatenate([before, [np.nan], after])
-    y = np.concatenate([fit.curve(before), [np.nan], fit.curve(after)])
-    return line(x, y, "fit", width=1.4, dash=[6, 3])
+def _joint_columns(table: xr.Dataset) -> list[str]:
+    return [str(k) for k, v in table.data_vars.items() if v.dims == (BOUNDARY,)]

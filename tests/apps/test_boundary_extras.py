@@ -7,8 +7,9 @@ import math
 
 import numpy as np
 import pytest
+import xarray as xr
 
-from lliso import LineCut, Picks, fit_boundaries, fit_stages, make_map
+from lliso import LineCut, Picks, boundary_network, fit_boundaries, fit_stages, make_map
 from lliso.apps.boundary_session import BoundarySession
 
 D_BULK = "2.6e-8 cm^2/s"
@@ -133,6 +134,84 @@ def test_square_needs_a_boundary(session):
         session.gesture("square_cut")
 
 
+def angle_of(cut):
+    return math.degrees(math.atan2(cut.direction[1], cut.direction[0]))
+
+
+def test_square_crosses_what_is_only_proposed(rng):
+    session = BoundarySession(made(rng, lean=math.tan(math.radians(20))), d_bulk=D_BULK)
+    session.gesture("cut_numbers", width=14, x0=29, y0=25, x1=29, y1=95)
+    session.gesture("propose")
+    screen = session.gesture("square_cut")
+    assert screen["message"] == "cut 1 crosses what is proposed at a right angle"
+    assert angle_of(session.cut) == pytest.approx(90 - 20, abs=2.0)
+    assert session.picks.boundaries == ()
+
+
+@pytest.mark.parametrize("known_as", [lambda grains: grains, boundary_network])
+def test_square_crosses_the_nearest_edge_of_known_grains(rng, known_as):
+    slope = math.tan(math.radians(20))
+    ds = made(rng, lean=slope)
+    depth = ds.y.values[:, None] + slope * (ds.x.values[None, :] - 29.0)
+    label = np.searchsorted(EDGES, depth)
+    grains = known_as(xr.Dataset({"label": (("y", "x"), label)}, {"x": ds.x, "y": ds.y}))
+    session = BoundarySession(ds, d_bulk=D_BULK, grains=grains)
+    session.gesture("cut_numbers", width=14, x0=29, y0=25, x1=29, y1=95)
+    session.gesture("square_cut")
+    assert angle_of(session.cut) == pytest.approx(90 - 20, abs=2.0)
+    layers = session.screen()["panels"]["map"]["layers"]
+    assert [layer["image"] for layer in layers] == ["fraction", "grains"]
+    edge = session.images()["grains"].pixels
+    assert np.nanmax(edge) == 1
+    assert 0.01 < np.isfinite(edge).mean() < 0.1
+
+
+def test_grains_of_another_map_are_refused(ds):
+    grains = xr.Dataset({"label": (("y", "x"), np.zeros((4, 5), int))})
+    with pytest.raises(ValueError, match="must have the pixels of the map, 130 × 60, got 4 × 5"):
+        BoundarySession(ds, d_bulk=D_BULK, grains=grains)
+
+
+def path_marks(session, kind):
+    return [m for m in session.screen()["panels"]["path"]["marks"] if m["type"] == kind]
+
+
+def test_a_path_has_one_profile_with_marks_at_its_corners(session):
+    assert session.screen()["panels"]["path"] == {"hidden": True}
+    session.gesture("cut_end", x=29.0, y=70.0)
+    first = session.cut
+    session.gesture("extend_cut")
+    session.gesture("cut_end", x=40.0, y=110.0)
+    second = session.cut
+    panel = session.screen()["panels"]["path"]
+    assert panel["title"] == "Path: cut 1 → cut 2"
+    assert panel["x"]["range"][1] == pytest.approx(first.length + second.length)
+    joined = np.concatenate([m["x"] for m in path_marks(session, "line")])
+    assert np.all(np.diff(joined) > 0)
+    corners = [m["at"] for m in path_marks(session, "vline") if "name" not in m]
+    assert corners == [pytest.approx(first.length)]
+    # A click marks a boundary on the leg that lies there, whichever is shown.
+    session.gesture("add_on_path", x=first.project(29.0, EDGES[0])[0], y=0.3)
+    assert session.cut.name == "cut 1"
+    assert on_map(session) == pytest.approx([EDGES[0]], abs=0.7)
+    (mark,) = [m for m in path_marks(session, "vline") if m.get("name") == "1"]
+    assert mark["at"] == session.picks.boundary("1").position
+    session.gesture("add_on_path", x=first.length + 25.0 / second.direction[1], y=0.3)
+    assert session.cut.name == "cut 2"
+    assert on_map(session) == pytest.approx([EDGES[2]], abs=0.7)
+
+
+def test_the_figure_and_the_code_of_a_path_show_all_of_it(session):
+    from matplotlib import pyplot as plt
+
+    session.gesture("cut_end", x=29.0, y=70.0)
+    session.gesture("extend_cut")
+    figure = session._figure(7.0, 5.0)
+    assert figure.axes[2].get_xlabel() == "distance along the path (µm)"
+    assert "path=True" in session.code()
+    plt.close(figure)
+
+
 # names, notes, numbers ------------------------------------------------------------------------
 def test_notes_and_names_are_kept_in_the_file(session):
     session.gesture("note", value="polished twice")
@@ -201,6 +280,48 @@ def test_stages_share_one_profile_and_one_ratio(staged, ds):
         assert row["same"] == f"{float(at.p_value):.2f}"
         if str(at.verdict.item()) == "measured":
             assert row["sort"]["joint"] == float(at.permeability)
+
+
+def test_the_file_of_the_table_holds_every_stage_and_all_together(staged, ds):
+    session, later = staged
+    rows = list(csv.DictReader(io.StringIO(session.export("csv").data.decode())))
+    assert [(r["boundary"], r["stage"]) for r in rows] == [
+        (b, s) for b in "123" for s in ("59 h", "16 d", "all")
+    ]
+    tables = {
+        "59 h": fit_boundaries(ds, session.picks, d_bulk=D_BULK),
+        "16 d": fit_boundaries(later, session.picks, d_bulk=D_BULK),
+        "all": fit_stages([ds, later], session.picks, d_bulk=D_BULK),
+    }
+    for row in rows:
+        at = tables[row["stage"]].sel(boundary=row["boundary"])
+        for name in ("permeability", "permeability_low", "permeability_high", "d_gb"):
+            assert float(row[name]) == pytest.approx(float(at[name]), rel=1e-12, nan_ok=True)
+        assert row["verdict"] == at.verdict.item()
+        name = "p_value_stages" if row["stage"] == "all" else "p_value"
+        assert float(row[name]) == pytest.approx(at.p_value.item(), rel=1e-12)
+
+
+def test_the_code_of_stages_gives_every_table_and_the_figure(staged, ds, monkeypatch):
+    from matplotlib import pyplot as plt
+
+    import lliso
+
+    session, later = staged
+    maps = iter((ds, later))
+    monkeypatch.setattr(lliso, "read_map", lambda _: next(maps), raising=False)
+    found = {}
+    exec(session.code(), found)
+    assert found["table"].equals(fit_boundaries(ds, session.picks, d_bulk=D_BULK))
+    assert found["tables"]["16 d"].equals(fit_boundaries(later, session.picks, d_bulk=D_BULK))
+    assert found["joint"].equals(session.joint)
+    figure = found["figure"]
+    legend = figure.axes[1].get_legend()
+    assert [t.get_text() for t in legend.get_texts()] == ["59 h", "16 d"]
+    words = figure.get_supxlabel().splitlines()
+    assert words[0] == "all stages together:"
+    assert [w.split(":")[0] for w in words[1:]] == ["1", "2", "3"]
+    plt.close(figure)
 
 
 def test_picks_of_stages_hold_on_all_of_them(staged, ds):

@@ -102,7 +102,7 @@ def test_the_picture_is_fitted_as_the_session_is(simulated_map, file, monkeypatc
     app = pick_boundaries(simulated_map, file, d_bulk=D_BULK, resolution="2500 nm")
     app._repr_mimebundle_()
     app.close()
-    assert seen == {"resolution": 2.5}
+    assert seen == {"resolution": 2.5, "stages": {}, "joint": None, "path": False}
 
 
 def test_a_closed_app_says_so(app):
