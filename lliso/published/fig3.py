@@ -112,11 +112,19 @@ def load(inputs: Mapping[str, Any]) -> Data:
         image = xr.load_dataset(image, engine="h5netcdf")["image"]
     if truth is not None and not isinstance(truth, xr.Dataset):
         truth = xr.load_dataset(truth, engine="h5netcdf")
-    maps = (dataset("exchange"), dataset("storage"))
+    maps = _told_apart(dataset("exchange"), dataset("storage"))
     if truth is not None and maps[0].attrs["map_id"] not in truth.attrs["map_ids"]:
         truth = None  # the truth of another simulation
     picks = picks if isinstance(picks, Picks) else Picks.load(picks)
     return Data(maps, image, picks, truth)
+
+
+def _told_apart(exchange: xr.Dataset, storage: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
+    """Name the stages of maps that do not: rows and columns of the tables are called after them."""
+    names = [str(ds.attrs.get("stage", "")) for ds in (exchange, storage)]
+    if names[0] and names[1] and names[0] != names[1]:
+        return exchange, storage
+    return exchange.assign_attrs(stage="exchange"), storage.assign_attrs(stage="storage")
 
 
 def trace(data: Data) -> Traced:

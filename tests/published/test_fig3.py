@@ -160,3 +160,11 @@ def test_without_a_note_the_first_boundary_is_shown(fig3_data):
     first = fig3_data.picks.boundaries[0]
     picks = fig3_data.picks.with_boundary(fig3_data.chosen.model_copy(update={"note": ""}))
     assert replace(fig3_data, picks=picks).chosen == first
+
+
+def test_maps_without_a_stage_are_told_apart(fig3_inputs, fig3_data):
+    nameless = [ds.assign_attrs(stage="") for ds in fig3_data.maps]
+    own = fig3.load({**fig3_inputs, "exchange": nameless[0], "storage": nameless[1]})
+    assert [ds.attrs["stage"] for ds in own.maps] == ["exchange", "storage"]
+    columns = list(fig3.profile_frame(own).columns)
+    assert columns == ["C exchange", "std exchange", "C storage", "std storage"]
