@@ -78,10 +78,10 @@ def _above() -> list[dict[str, Any]]:
     return [
         control("quantity", "map", "select", "show", **place),
         control("kind", "transform", "select", "kind", **place),
-        control("lines", "boundaries in the image", "select", "lines", **place),
-        control("overlay", "image over map", "check", "overlay", title="O", **place),
+        control("lines", "its lines", "select", "lines", title="boundaries in the image", **place),
+        control("overlay", "overlay", "check", "overlay", title="O", **place),
         control(
-            "opacity", "opacity", "range", "opacity", min=0, max=1, step=0.05, wide=110, **place
+            "opacity", "opacity", "range", "opacity", min=0, max=1, step=0.05, wide=100, **place
         ),
         control(
             "swipe",
@@ -92,7 +92,7 @@ def _above() -> list[dict[str, Any]]:
             min=0,
             max=1,
             step=0.005,
-            wide=110,
+            wide=100,
             aria="swipe: how far right the image reaches, as a share of the map",
             args={"share": True},
             **place,

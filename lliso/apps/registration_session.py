@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 #: how much longer than they are residuals may be drawn, and how long (share of the map's width)
 _FACTORS = (100.0, 50.0, 20.0, 10.0, 5.0, 2.0)
-_LONGEST = 0.06
+_LONGEST = 0.1
 _COLUMNS = (
     ("landmark", "Landmark", ""),
     ("x", "x", "µm"),
@@ -247,7 +247,7 @@ class RegistrationSession(RegistrationGestures):
             "extent": list(self.extents["map"]),
             "reads": [["map", "C ≈" if state.quantity == "fraction" else "counts", None]],
             "marks": marks,
-            "mark": said,
+            "result": said,
         }
 
     def _over(self, state: RegistrationState, found: Registration) -> Part | None:

@@ -108,7 +108,8 @@ def test_landmarks_are_clicked_dragged_and_removed(registration, server):
     nb.press("ArrowRight")
     nudged = Picks.load(file).landmarks[2].image_point
     assert nudged[0] > marks[2].image_point[0]
-    nb.press("i", "ArrowUp")
+    nb.press("i")
+    nb.press("ArrowUp")
     assert Picks.load(file).landmarks[2].map_point[1] > marks[2].map_point[1]
     nb.press("Delete")
     assert [m.name for m in Picks.load(file).landmarks] == list("1245")
