@@ -63,8 +63,7 @@ def arrhenius_screen(series: Mapping[str, Series], choices: ArrheniusChoices, la
                 "x": x | {"bare": True},
                 "result": _result(laws),
             },
-            "residuals": _residuals(series, choices, laws, ends)
-            | {"x": axis("1000/T (1/K)", ends)},
+            "residuals": _residuals(series, choices, laws) | {"x": axis("1000/T (1/K)", ends)},
             "haven": _haven(series, choices, laws, ends),
         },
         "controls": _values(series, choices),
@@ -141,7 +140,7 @@ def _widened(inside: Any) -> Any:
 
 
 def _handles(choices: ArrheniusChoices, ends: tuple[float, float], shown: int) -> list[Part]:
-    below = 16 * shown // 14 + 1  # rows: under the legend
+    below = 16 * shown // 14 + 2  # rows: under the legend
     margin = 0.012 * (ends[1] - ends[0])
     places = {
         "low": ends[1] - margin if choices.low is None else 1e3 / choices.low,
@@ -178,11 +177,11 @@ def _residuals(
     series: Mapping[str, Series],
     choices: ArrheniusChoices,
     laws: Laws,
-    ends: tuple[float, float],
 ) -> Part:
     largest = 0.0
     marks: list[Part] = [across("y", 0.0, "muted", width=1)]
-    marks += [line(list(ends), [v, v], "line", dash=[4, 4], width=1) for v in (-2.0, 2.0)]
+    marks.append(across("y", 2.0, "muted", dash=[2, 5], width=1, label="2 σ"))
+    marks.append(across("y", -2.0, "muted", dash=[2, 5], width=1))
     for name, fit in laws.fits.items():
         one, used = series[name], used_points(series, choices, name)
         std = one.std if one.std is not None else np.full(one.value.shape, float(fit.std[0]))

@@ -171,7 +171,7 @@ class ArrheniusSession(Session[ArrheniusState]):
         if x is not None:
             if not x > 0:
                 raise ValueError(f"1000/T must be positive, got {x:g} 1/K")
-            kelvin = round(1e3 / x, 1) if name != "at" else round(1e3 / x - 0.15) + 0.15
+            kelvin = round(1e3 / x - ZERO_CELSIUS) + ZERO_CELSIUS  # whole °C
         if name == "at" and kelvin is None:
             raise ValueError("the temperature of predictions must be a number, got none")
         changes: dict[str, Any] = {name: None if kelvin is None else round(kelvin, 6)}

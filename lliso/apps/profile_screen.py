@@ -37,7 +37,7 @@ _COLUMNS = (
     ("value", "value ± standard error", ""),
     ("interval", "95 % interval", ""),
     ("unit", "unit", ""),
-    ("how", "", ""),
+    ("how", "how", ""),
 )
 _NAMES = {
     "d_eff": "D_eff",
@@ -166,7 +166,7 @@ def _handles(choices: ProfileChoices, found: xr.Dataset, ends: tuple[float, floa
                 click="select",
                 inside=True,
                 label=text if name == "x0" else "",
-                row=1,
+                row=13,  # near the bottom, where there are no points
                 dash=[] if name in held else [5, 4],
                 width=1.3,
             )
@@ -197,8 +197,8 @@ def _result(found: xr.Dataset) -> str:
 def _residuals(sample: SampleProfiles, found: xr.Dataset, ends: tuple[float, float]) -> Part:
     marks: list[Part] = [
         across("y", 0.0, "muted", width=1),
-        across("y", 2.0, "line", dash=[4, 4], width=1, inside=True),
-        across("y", -2.0, "line", dash=[4, 4], width=1, inside=True),
+        across("y", 2.0, "muted", dash=[2, 5], width=1, label="2 σ"),
+        across("y", -2.0, "muted", dash=[2, 5], width=1),
     ]
     for stage in dict.fromkeys(str(s) for s in found["of_profile"].values):
         mine = found.isel(point=(found["of_profile"] == stage).values)
@@ -291,6 +291,8 @@ def _parameter(choices: ProfileChoices, found: xr.Dataset, i: int) -> dict[str, 
         return {}
     base, _, of = name.partition("[")
     label = _NAMES.get(base, base) + (f", {of.rstrip(']')}" if of else "")
+    if name == "d_eff" and choices.model in (FITTED, MEASURED):
+        label = f"D_eff, {choices.stage}"
     if name == "d_eff[exchange] by the law":
         label = "D_eff, exchange by the law"
     text = "∞" if np.isinf(value) else value_error(value, error)

@@ -255,4 +255,4 @@ def _rounded(name: str, value: float) -> float:
     """Round to what the file holds: 1 nm, 1e-6 of C, 6 digits of k."""
     if name == "k":
         return float(f"{value:.6g}")
-    return round(value, 3 if name == "x0" else 6)
+    return round(value, 3 if name == "x0" else 6) + 0.0  # and no minus before 0

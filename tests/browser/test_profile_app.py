@@ -105,7 +105,7 @@ def test_models_change_and_the_code_repeats_them(open_app, server, tmp_path):
     assert cell(nb, "⁶Li change, storage 2", 4) == "conserved within its error"
     for model, row in (
         ("exchange", "D_eff"),
-        ("storage measured", "D_eff"),
+        ("storage measured", "D_eff, storage 1"),
         ("storage fitted", "D_eff, exchange"),
     ):
         nb.page.locator("[data-key=model]").select_option(model)
