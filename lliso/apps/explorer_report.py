@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lliso.maps.quantities import QUANTITIES, colour_limits
+from lliso.maps.quantities import QUANTITIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-    from lliso.apps.explorer_session import ExplorerSession, Look
+    from lliso.apps.explorer_images import Look
+    from lliso.apps.explorer_session import ExplorerSession
 
 
 def explorer_code(maps: Mapping[str, xr.Dataset], look: Look, limits: tuple[float, float]) -> str:
@@ -55,8 +56,7 @@ def explorer_figure(session: ExplorerSession, width: float, height: float) -> Fi
     (low, high), overlay = session.limits, session.overlay
     more: dict[str, Any] = {}
     if change is not None:
-        reach = colour_limits([change.values], look.low_percent, look.high_percent, 0.0)[1]
-        more["change"], more["reach"] = change, reach
+        more["change"], more["reach"] = change, session.reach
     if overlay is not None and look.opacity > 0:
         more["overlay"] = (overlay.grey, overlay.matrix, look.opacity)
     label = f"counts of {look.species}" if look.quantity == "counts" else QUANTITIES[look.quantity]
