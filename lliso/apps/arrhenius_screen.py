@@ -140,7 +140,7 @@ def _widened(inside: Any) -> Any:
 
 
 def _handles(choices: ArrheniusChoices, ends: tuple[float, float], shown: int) -> list[Part]:
-    below = 16 * shown // 14 + 2  # rows: under the legend
+    below = max(11, 16 * shown // 14 + 2)  # rows: under the knob in the middle, and the legend
     margin = 0.012 * (ends[1] - ends[0])
     places = {
         "low": ends[1] - margin if choices.low is None else 1e3 / choices.low,

@@ -102,7 +102,7 @@ def test_points_and_ranges_are_toggled_on_the_canvas(open_app, server):
     assert choices(server)["high"] == pytest.approx(500, abs=2)
     assert nb.ask("energies(app.laws) == headless()")
     assert row(nb, "D_bulk")["points"] == "5 of 9"
-    nb.picture("arrhenius_range")
+    nb.shoot("arrhenius_range")
     box = nb.page.locator("[data-key=high]")
     box.fill("")
     box.press("Enter")

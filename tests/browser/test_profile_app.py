@@ -116,7 +116,7 @@ def test_models_change_and_the_code_repeats_them(open_app, server, tmp_path):
     nb.page.locator("[data-key=stage]").select_option("storage 2")
     nb.settled()
     assert nb.ask("shown() == headless()")
-    nb.picture("profiles_storage")
+    nb.shoot("profiles_storage")
 
     # Typed numbers hold, the keyboard alone reaches points, and the file restores the screen.
     nb.page.locator("[data-key=model]").select_option("exchange")
