@@ -32,6 +32,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 _DAMPED = 40.0
 #: no more terms than this, however short the diffusion
 MOST_TERMS = 16384
+_BLOCK = 64
 
 
 def bar_length(ends: tuple[float, float]) -> float:
@@ -161,8 +162,18 @@ def cosine_basis(x: Any, *, ends: tuple[float, float], number: int, box: float =
             f"positions must lie in the bar from {ends[0]:g} to {ends[1]:g}, got {at.min():g} to "
             f"{at.max():g}; state the ends of the bar on the axis of the positions"
         )
-    q = np.arange(number, dtype=np.float64) * (np.pi / length)
-    return np.asarray(np.cos(np.multiply.outer(at - ends[0], q)))
+    return _cosines((at - ends[0]) * (np.pi / length), number)
+
+
+def _cosines(angle: FloatArray, number: int) -> FloatArray:
+    """Return cos nα for n below `number` on a last axis; many by the sum of two angles: fast."""
+    if number <= 2 * _BLOCK:
+        return np.asarray(np.cos(np.multiply.outer(angle, np.arange(number, dtype=np.float64))))
+    few = np.multiply.outer(angle, np.arange(_BLOCK, dtype=np.float64))
+    whole = np.multiply.outer(angle, np.arange(0.0, number, _BLOCK))
+    out = np.cos(whole)[..., :, None] * np.cos(few)[..., None, :]
+    out -= np.sin(whole)[..., :, None] * np.sin(few)[..., None, :]
+    return np.asarray(out.reshape(*np.shape(angle), -1)[..., :number])
 
 
 def damping(
@@ -252,17 +263,19 @@ def line_amplitudes(positions: Any, *, ends: tuple[float, float], number: int) -
         )
     s = np.clip(at - ends[0], 0.0, length)
     width = np.diff(s)
-    out = np.zeros((number, at.size))
+    out = np.zeros((at.size, number))  # a row for each point: its terms lie side by side
     q = np.arange(1, number) * (np.pi / length)
-    rise = np.diff(np.cos(np.multiply.outer(q, s)), axis=1) / width * (2.0 / length / q**2)[:, None]
+    rise = np.diff(_cosines(s * (np.pi / length), number)[:, 1:], axis=0)
+    rise /= width[:, None]
+    rise *= 2.0 / length / q**2
     out[1:, 1:] += rise
-    out[1:, :-1] -= rise
-    out[0, :-1] += 0.5 * width
-    out[0, 1:] += 0.5 * width
+    out[:-1, 1:] -= rise
+    out[:-1, 0] += 0.5 * width
+    out[1:, 0] += 0.5 * width
     out[0, 0] += s[0]
-    out[0, -1] += length - s[-1]
-    out[0] /= length
-    return out
+    out[-1, 0] += length - s[-1]
+    out[:, 0] /= length
+    return out.T
 
 
 def exchange_amplitudes(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from lliso.fit.parameters import FREE, INVERSE, LOG, Choice, Layout, Slot
 from lliso.fit.profile_table import check_level
 from lliso.fit.profiles import Profile, read_profiles
 from lliso.fit.sample import EACH, finish
-from lliso.fit.sample_curve import Anneal, Law, SampleCurve
+from lliso.fit.sample_curve import GUESS_TERMS, Anneal, Law, SampleCurve
 from lliso.units import DIFFUSION, LENGTH, parse_quantity
 
 _GRID = 17
@@ -118,20 +118,6 @@ def _shift_slot(error: float) -> list[Slot]:
     return [Slot("offset", "um", 0.0, -20.0 * error, 20.0 * error, error, std=error)]
 
 
-def _best_start(
-    slots: Sequence[Slot], curve: Callable[[tuple[Slot, ...]], FloatArray], fraction: FloatArray
-) -> tuple[Slot, ...]:
-    """Start ln D where the curve comes nearest."""
-    first = slots[0]
-    if not first.free or np.isfinite(first.std):
-        return tuple(slots)
-    low = first.low + np.log(1e3)
-    high = first.high - np.log(1e3)
-    trials = [replace(first, start=float(v)) for v in np.linspace(low, high, _GRID)]
-    cost = [np.sum((curve((t, *slots[1:])) - fraction) ** 2) for t in trials]
-    return (trials[int(np.argmin(cost))], *slots[1:])
-
-
 # ------------------------------------------------------------------------------- a fitted start
 
 
@@ -175,11 +161,13 @@ def _from_fit(
     prior = (value[known], covariance[np.ix_(known, known)]) if known else None
     make: Any = (data, [1], float(times.pop()), [stage], Law([5]), view, index, {})
 
-    def trial(chosen: tuple[Slot, ...]) -> FloatArray:
-        row = Layout((*begun, *chosen))
-        return SampleCurve(row, *make)(row.free().start)
-
-    own = list(_best_start(own, trial, data[0].fraction))
+    first = own[0]
+    if first.free and np.isinf(first.std):
+        tries = np.linspace(first.low + np.log(1e3), first.high - np.log(1e3), _GRID)
+        row = Layout((*begun, *own))
+        guess = replace(SampleCurve(row, *make), most=GUESS_TERMS)
+        cost = guess.misfits(row.free().start, 0, np.exp(tries) * stage.duration)
+        own[0] = replace(first, start=float(tries[int(np.argmin(cost))]))
     return SampleCurve(Layout((*slots[:5], *own), prior), *make)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import dct
 from scipy.interpolate import CubicSpline
 
@@ -37,8 +38,10 @@ class GivenStart:
     ----------
     amplitudes : numpy.ndarray, shape (terms,)
         Of the start.
-    mapping : numpy.ndarray, shape (terms, points), or None
-        Amplitudes of each point's tent, where the start was measured.
+    tents : numpy.ndarray, shape (terms, m), or None
+        Amplitudes of points joined by lines, where the start was measured.
+    spline : numpy.ndarray, shape (m, points), or None
+        The values at these from those that were measured.
     variance : numpy.ndarray, shape (points,)
         Of the measured points, with their local spread.
     limits : tuple of float
@@ -47,10 +50,17 @@ class GivenStart:
     """
 
     amplitudes: FloatArray
-    mapping: FloatArray | None
+    tents: FloatArray | None
+    spline: FloatArray | None
     variance: FloatArray
     limits: tuple[float, float]
     measured: Profile | None
+
+    def mapping(self, number: int) -> FloatArray:
+        """Amplitudes of each measured point's share in the start, shape (number, points)."""
+        if self.tents is None or self.spline is None:
+            return np.zeros((number, 0))
+        return np.asarray(self.tents[:number] @ self.spline)
 
 
 def give_start(start: Start, view: Instrument, spread: float | None) -> GivenStart:
@@ -82,12 +92,12 @@ def give_start(start: Start, view: Instrument, spread: float | None) -> GivenSta
         amplitudes = np.asarray(dct(values, type=2) / _CELLS, dtype=float)
         amplitudes[0] *= 0.5
         limits = (float(values.min()), float(values.max()))
-        return GivenStart(amplitudes, None, np.zeros(0), limits, None)
+        return GivenStart(amplitudes, None, None, np.zeros(0), limits, None)
     if isinstance(start, tuple) and len(start) == 2:
         values = _fractions(start[1])
         tents = line_amplitudes(start[0], ends=view.ends, number=number)
         limits = (float(values.min()), float(values.max()))
-        return GivenStart(tents @ values, None, np.zeros(0), limits, None)
+        return GivenStart(tents @ values, None, None, np.zeros(0), limits, None)
     if not isinstance(start, xr.Dataset):
         raise TypeError(
             "start must be a Dataset, a function or (positions, values), got "
@@ -96,25 +106,29 @@ def give_start(start: Start, view: Instrument, spread: float | None) -> GivenSta
     (profile,) = read_profiles(start)
     shortest = 0.3 * float(np.min(np.diff(profile.position), initial=np.inf))
     number = min(number, terms_needed(bar_length(view.ends), shortest**2))
-    tents = _spline_amplitudes(profile.position, view, number)
+    tents, spline = _spline_amplitudes(profile.position, view, number)
     limits = (
         float(str(profile.attrs.get("c_natural", profile.fraction.min()))),
         float(str(profile.attrs.get("c_source", profile.fraction.max()))),
     )
     variance = _start_variance(profile, limits, spread)
-    return GivenStart(tents @ profile.fraction, tents, variance, limits, profile)
+    amplitudes = tents @ (spline @ profile.fraction)
+    return GivenStart(amplitudes, tents, spline, variance, limits, profile)
 
 
-def _spline_amplitudes(position: FloatArray, view: Instrument, number: int) -> FloatArray:
-    """Amplitudes of each point's share in the cubic spline through all.
+def _spline_amplitudes(
+    position: FloatArray, view: Instrument, number: int
+) -> tuple[FloatArray, FloatArray]:
+    """Amplitudes of points joined by lines, and the cubic spline through all that gives them.
 
     Straight lines would be worth a diffusion over h²/12 of the distance h between points.
     """
     if position.size < 4:
-        return line_amplitudes(position, ends=view.ends, number=number)
+        tents = line_amplitudes(position, ends=view.ends, number=number)
+        return tents, np.eye(position.size)
     fine = np.interp(np.arange(4 * position.size - 3) / 4.0, np.arange(position.size), position)
     spline = CubicSpline(position, np.eye(position.size), bc_type="natural")(fine)
-    return np.asarray(line_amplitudes(fine, ends=view.ends, number=number) @ spline)
+    return line_amplitudes(fine, ends=view.ends, number=number), np.asarray(spline)
 
 
 def _terms(view: Instrument) -> int:
@@ -142,11 +156,10 @@ def _start_variance(
         c, x = profile.fraction, profile.position
         if c.size < 6:
             return counting
-        weights = np.array([_cubic_weights(x[i - 2 : i + 3]) for i in range(2, c.size - 2)])
-        around = np.stack([c[i - 2 : i + 3] for i in range(2, c.size - 2)])
-        rough = np.sum(weights * around, axis=1) ** 2
-        of_counting = np.stack([counting[i - 2 : i + 3] for i in range(2, c.size - 2)])
-        of_spread = np.stack([envelope[i - 2 : i + 3] for i in range(2, c.size - 2)])
+        weights = _cubic_weights(sliding_window_view(x, 5))
+        rough = np.sum(weights * sliding_window_view(c, 5), axis=1) ** 2
+        of_counting = sliding_window_view(counting, 5)
+        of_spread = sliding_window_view(envelope, 5)
         extra = np.sum(rough - np.sum(weights**2 * of_counting, axis=1))
         room = np.sum(np.sum(weights**2 * of_spread, axis=1))
         spread = float(np.sqrt(max(0.0, extra / room))) if room > 0 else 0.0
@@ -154,13 +167,12 @@ def _start_variance(
 
 
 def _cubic_weights(x: FloatArray) -> FloatArray:
-    """Weights of five points whose sum is the middle one less the cubic through the others."""
+    """Weights of five points (last axis): the middle one less the cubic through the others."""
     others = np.array([0, 1, 3, 4])
-    weights = np.zeros(5)
-    weights[2] = 1.0
+    weights = np.ones(x.shape)
     for i in others:
         rest = others[others != i]
-        weights[i] = -float(np.prod((x[2] - x[rest]) / (x[i] - x[rest])))
+        weights[..., i] = -np.prod((x[..., [2]] - x[..., rest]) / (x[..., [i]] - x[..., rest]), -1)
     return weights
 
 
@@ -177,7 +189,7 @@ class GivenCurve:
 
     def __call__(self, theta: FloatArray) -> FloatArray:
         """Fraction at all points."""
-        return self._sum(theta, self.start.amplitudes)
+        return self._sum(theta, lambda number: self.start.amplitudes[:number])
 
     def envelope(self, theta: FloatArray, curve: FloatArray) -> FloatArray:  # noqa: ARG002
         """Shape of the local spread."""
@@ -185,18 +197,17 @@ class GivenCurve:
 
     def shared(self, theta: FloatArray) -> FloatArray:
         """Covariance of the points by the scatter of the start that they come from."""
-        if self.start.mapping is None:
-            return np.zeros((self.profile.position.size,) * 2)
         moved = self._sum(theta, self.start.mapping)
         return np.asarray((moved * self.start.variance) @ moved.T)
 
-    def _sum(self, theta: FloatArray, amplitudes: FloatArray) -> FloatArray:
+    def _sum(self, theta: FloatArray, amplitudes: Callable[[int], FloatArray]) -> FloatArray:
         full = self.layout.full(theta)
         view, half = self.view, 0.5 * self.view.box
         offset = float(full[1]) if full.size > 1 else 0.0
         at = np.clip(self.profile.position - offset, view.ends[0] + half, view.ends[1] - half)
         spread = float(np.exp(full[0])) * self.duration
-        number = min(len(amplitudes), terms_needed(bar_length(view.ends), spread, view.blur))
+        most = self.start.amplitudes.size
+        number = min(most, terms_needed(bar_length(view.ends), spread, view.blur))
         if offset not in self.memory:
             self.memory.clear()
         kept = self.memory.get(offset)
@@ -204,7 +215,7 @@ class GivenCurve:
             kept = cosine_basis(at, ends=view.ends, number=max(64, number), box=view.box)
             self.memory[offset] = kept
         factors = damping(spread, ends=view.ends, number=number, box=view.box, blur=view.blur)
-        return np.asarray(kept[:, :number] @ (amplitudes[:number].T * factors).T)
+        return np.asarray(kept[:, :number] @ (amplitudes(number).T * factors).T)
 
 
 def fit_given_start(
@@ -246,13 +257,15 @@ def fit_given_start(
     if chosen[0].free and np.isinf(chosen[0].std):
         low, high = chosen[0].low + np.log(1e3), chosen[0].high - np.log(1e3)
         tries = np.linspace(low, high, _GRID)
-        trials = [[replace(chosen[0], start=float(v)), *chosen[1:]] for v in tries]
-        curves = [curve_of(t) for t in trials]
-        cost = [np.sum((c(c.layout.free().start) - profile.fraction) ** 2) for c in curves]
-        chosen = trials[int(np.argmin(cost))]
+        first = curve_of(chosen)
+        theta, cost = first.layout.free().start, []
+        for value in tries:
+            theta[0] = value
+            cost.append(np.sum((first(theta) - profile.fraction) ** 2))
+        chosen[0] = replace(chosen[0], start=float(tries[int(np.argmin(cost))]))
     curve = curve_of(chosen)
     noise = profile_noise([profile], curve.envelope, spread)
-    if start.mapping is not None:
+    if start.tents is not None:
         noise = replace(noise, shared=curve.shared)
     return fit_curve(curve, curve.layout.free(), profile.fraction, noise), curve
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.special import ndtr, ndtri, stdtrit
-from scipy.stats import chi2 as chi2_law
+from scipy.special import chdtrc, ndtr, ndtri, stdtrit
 
 from lliso._types import FloatArray
 from lliso.fit.curve import CurveFit
@@ -123,7 +122,7 @@ def _one_sided(fit: CurveFit, layout: Layout) -> list[int]:
 
 
 def _p_value(fit: CurveFit) -> float:
-    return float(chi2_law.sf(fit.chi2, fit.dof)) if fit.dof > 0 else np.nan
+    return float(chdtrc(fit.dof, fit.chi2)) if fit.dof > 0 else np.nan
 
 
 def _neighbours(fit: CurveFit, profiles: Sequence[Profile]) -> float:

@@ -24,7 +24,7 @@ from lliso.fit.exchange_curve import (
 from lliso.fit.parameters import FREE, LOG, Choice, Layout, Slot
 from lliso.fit.profile_table import Derived, check_level, profile_table
 from lliso.fit.profiles import Profile, read_profiles
-from lliso.fit.sample_curve import Anneal, Law, SampleCurve, parse_temperature
+from lliso.fit.sample_curve import GUESS_TERMS, Anneal, Law, SampleCurve, parse_temperature
 from lliso.units import DIFFUSION, ENERGY, LENGTH, parse_quantity
 
 if TYPE_CHECKING:
@@ -257,7 +257,8 @@ class _Plan:
             energy = curve.law.energy
             if energy is not None and slots[energy].free and np.isinf(slots[energy].std):
                 trials += self._activated(curve, slots, index, energy)
-            cost = [_misfit(replace(curve, layout=Layout(tuple(t))), index) for t in trials]
+            quick = replace(curve, most=GUESS_TERMS)
+            cost = [_misfit(replace(quick, layout=Layout(tuple(t))), index) for t in trials]
             slots = trials[int(np.argmin(cost))]
         return slots
 

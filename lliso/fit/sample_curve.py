@@ -12,6 +12,7 @@ from scipy.optimize import minimize_scalar
 from lliso._types import FloatArray
 from lliso.diffusion.anneal import diffusion_integral
 from lliso.diffusion.cosine import (
+    MOST_TERMS,
     bar_length,
     cosine_basis,
     damping,
@@ -25,6 +26,9 @@ from lliso.fit.exchange_curve import Instrument, mixing_envelope
 from lliso.fit.parameters import Layout
 from lliso.fit.profiles import Profile
 from lliso.units import TEMPERATURE, TIME, parse_quantity
+
+#: terms with which a first guess of D is looked for
+GUESS_TERMS = 600
 
 
 def parse_temperature(value: float | str) -> float:
@@ -168,6 +172,7 @@ class SampleCurve:
     view: Instrument
     index: dict[str, int]
     memory: dict[tuple[float, ...], FloatArray] = field(default_factory=dict)
+    most: int = MOST_TERMS  # of the cosine series; a guess does with fewer
 
     def __call__(self, theta: FloatArray) -> FloatArray:
         """Fraction at all points."""
@@ -186,20 +191,24 @@ class SampleCurve:
         share = np.concatenate(parts)
         return np.asarray(full[ix["c0"]] + (full[ix["c1"]] - full[ix["c0"]]) * share)
 
-    def best_spread(self, theta: FloatArray, profile: int) -> float:
-        """∫ D dt (µm²) with which one profile agrees best, at the start that is now assumed."""
+    def misfits(self, theta: FloatArray, profile: int, spreads: FloatArray) -> FloatArray:
+        """Squares of one profile's residuals (in shares) for each ∫ D dt (µm²)."""
         full, ix = self.layout.full(theta), self.index
         start = (float(full[ix["d_exchange"]]), float(full[ix["x0"]]), float(full[ix["k"]]))
-        length2 = (self.view.ends[1] - self.view.ends[0]) ** 2
         data = self.profiles[profile]
         share = (data.fraction - full[ix["c0"]]) / (full[ix["c1"]] - full[ix["c0"]])
+        keys = [(float(profile), *start, float(s), 0.0) for s in spreads]
+        return np.array([np.sum((self._share(k, data.position) - share) ** 2) for k in keys])
+
+    def best_spread(self, theta: FloatArray, profile: int) -> float:
+        """∫ D dt (µm²) with which one profile agrees best, at the start that is now assumed."""
+        length2 = (self.view.ends[1] - self.view.ends[0]) ** 2
 
         def cost(log_spread: float) -> float:
-            key = (float(profile), *start, float(np.exp(log_spread)), 0.0)
-            return float(np.sum((self._share(key, data.position) - share) ** 2))
+            return float(self.misfits(theta, profile, np.exp([log_spread]))[0])
 
         grid = np.linspace(np.log(1e-6 * length2), np.log(length2), 29)
-        best = float(grid[int(np.argmin([cost(float(g)) for g in grid]))])
+        best = float(grid[int(np.argmin(self.misfits(theta, profile, np.exp(grid))))])
         step = float(grid[1] - grid[0])
         found = minimize_scalar(cost, bounds=(best - step, best + step), method="bounded")
         return float(np.exp(found.x))
@@ -218,10 +227,9 @@ class SampleCurve:
                     box=view.box, blur=view.blur,
                 )  # fmt: skip
             else:
-                number = terms_needed(bar_length(view.ends), spread, view.blur)
-                terms = self._amplitudes((log_d, x0, resistance), number) * damping(
-                    spread, ends=view.ends, number=number, box=view.box, blur=view.blur
-                )
+                number = min(self.most, terms_needed(bar_length(view.ends), spread, view.blur))
+                terms = self._amplitudes((log_d, x0, resistance), number)
+                terms = terms * self._damping(spread, number)
                 self.memory[key] = self._basis((profile, offset), at, number) @ terms
         return self.memory[key]
 
@@ -240,6 +248,14 @@ class SampleCurve:
             )
             self.memory[key] = kept
         return kept[:number]
+
+    def _damping(self, spread: float, number: int) -> FloatArray:
+        kept = self.memory.get((spread,))
+        if kept is None or kept.size != number:
+            view = self.view
+            kept = damping(spread, ends=view.ends, number=number, box=view.box, blur=view.blur)
+            self.memory[spread,] = kept
+        return kept
 
     def _basis(self, key: tuple[float, float], at: FloatArray, number: int) -> FloatArray:
         kept = self.memory.get(key)

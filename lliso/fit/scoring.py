@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
@@ -112,6 +113,10 @@ class State:
 
     def covariance(self) -> tuple[FloatArray, bool]:
         """Return the covariance of the parameters (NaN where held at a bound), and if singular."""
+        return self._covariance
+
+    @cached_property
+    def _covariance(self) -> tuple[FloatArray, bool]:
         out = np.full(self.normal.shape, np.nan)
         free = ~self.active
         normal = self.normal[np.ix_(free, free)]
@@ -119,8 +124,10 @@ class State:
         if not (np.all(np.isfinite(normal)) and size.all()):
             return out, True
         scaled = normal / np.outer(size, size)
-        if normal.size and np.linalg.cond(scaled) > SINGULAR:
-            return out, True
+        if normal.size:
+            sizes = np.abs(np.linalg.eigvalsh(scaled))
+            if not sizes.min() * SINGULAR >= sizes.max():
+                return out, True
         out[np.ix_(free, free)] = np.linalg.inv(scaled) / np.outer(size, size)
         return out, False
 
