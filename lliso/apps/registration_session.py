@@ -57,7 +57,7 @@ _COLUMNS = (
     ("u", "u", "µm"),
     ("v", "v", "µm"),
     ("residual", "Residual", "µm"),
-    ("left_out", "Without it", "µm"),
+    ("left_out", "Left out", "µm"),
     ("flag", "Remarks", ""),
 )
 
