@@ -234,8 +234,7 @@ def test_figures_and_tables_are_handed_over(session):
     session.gesture("haven", name="tracer", value="l·P")
     session.gesture("haven", name="charge", value="l·P charge")
     session.gesture("toggle", name=point_name("total", T[1]))
-    for kind, start in {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}.items():
-        assert session.export(kind).data.startswith(start)
+    assert session.export("svg").data.startswith(b"<?xml")  # the other kinds: see the profiles
     text = session.export("csv").data.decode()
     assert len(text.splitlines()) == 8  # a head, six laws, the ratio
 
