@@ -89,7 +89,8 @@ def fits(nb, size, ratio):
     shape = nb.page.evaluate(
         """() => { const root = document.querySelector('.lliso-app');
           const box = (q) => root.querySelector(q).getBoundingClientRect();
-          const canvases = [...root.querySelectorAll('canvas')].map((c) => {
+          const shown = [...root.querySelectorAll('canvas')].filter((c) => c.offsetParent);
+          const canvases = shown.map((c) => {
             const r = c.getBoundingClientRect();
             return [c.width / r.width, c.height / r.height]; });
           const inner = (e) => [e.scrollWidth, e.clientWidth];
@@ -634,3 +635,48 @@ def test_proposals_stages_notes_and_files(app, server, tmp_path):
     nb.focus()
     nb.press("e", "s")
     assert len(nb.committed()["cuts"]) == 2
+
+
+@pytest.mark.parametrize("ratio", [1, 1.25, 2])
+def test_a_path_is_marked_on_its_joined_profile_and_squared_to_known_grains(app, ratio):
+    nb = app(
+        "import xarray as xr\n"
+        "label = np.searchsorted([45.0, 95.0, 150.0], Y - 6 * np.sin(X / 60))\n"
+        "grains = xr.Dataset({'label': (('y', 'x'), label)}, {'x': x, 'y': y})\n"
+        'app.close()\napp = pick_boundaries(ds, PATH, d_bulk="2.6e-8 cm^2/s", grains=grains)\napp',
+        ratio=ratio,
+    )
+    nb.drag(nb.on_map(*nb.shown()["cut"]["end"]), nb.on_map(250, 120))
+    nb.drag(nb.on_map(*nb.shown()["cut"]["start"]), nb.on_map(300, 60))
+    nb.focus()
+    nb.press("s")  # nothing is marked: across the nearest edge of the grains
+    assert "crosses the nearest edge of a grain at a right angle" in nb.status()
+    cut = nb.committed()["cut"]
+    across = [b - a for a, b in zip(cut["start"], cut["end"], strict=True)]
+    slope = math.cos(sum(p[0] for p in (cut["start"], cut["end"])) / 2 / 60) / 10
+    assert math.atan2(across[0], across[1]) == pytest.approx(-math.atan(slope), abs=0.1)
+
+    nb.press("e")
+    nb.drag(nb.on_map(*nb.shown()["cut"]["end"]), nb.on_map(330, 180))
+    panel = nb.committed()["panels"]["path"]
+    assert panel["title"] == "Path: cut 1 → cut 2"
+    at, height = panel["x"]["range"][1] * 0.45, 0.7
+    for m in panel["marks"]:
+        if m["type"] == "line":
+            height = m["y"][-1]
+
+    def click(x):  # below a map this wide the panel is not all in the window
+        nb.page.locator("canvas.lliso-path").last.scroll_into_view_if_needed()
+        nb.click(nb.on_panel("path", x, height))
+
+    click(at)
+    click(panel["x"]["range"][1] * 0.8)
+    cuts = [b["cut"] for b in saved(nb)["boundaries"]]
+    assert len(cuts) == 2
+    (mark,) = [m for m in nb.committed()["panels"]["path"]["marks"] if m.get("name") == "1"]
+    nb.press("Escape")
+    click(mark["at"])
+    assert nb.committed()["selected"] == "1"
+    assert nb.committed()["cut"]["name"] == cuts[0]
+    nb.page.mouse.move(5, 5)
+    nb.shoot(f"boundary_app_path_{ratio}")
