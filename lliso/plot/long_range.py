@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lliso.plot.styling import DATA
+from lliso.plot.styling import DATA, MARKERS, PALETTE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,11 +26,19 @@ def _columns(profile: xr.Dataset) -> dict[str, FloatArray]:
             f"{', '.join(map(str, profile.variables)) or 'nothing'}"
         )
     names = {"position": at, **{n: n for n in ("fraction", "fraction_std", "model")}}
+    if "model" not in profile.variables:
+        names["model"] = "curve"  # as the table of a fit calls it
     return {
         key: np.asarray(profile[name], dtype=float).ravel()
         for key, name in names.items()
         if name in profile.variables
     }
+
+
+def _stages(table: xr.Dataset) -> dict[str, xr.Dataset]:
+    """Return the points of each profile of a fit's table."""
+    of = table["of_profile"].values
+    return {str(n): table.isel(point=of == n) for n in dict.fromkeys(of)}
 
 
 def draw_long_range(
@@ -50,7 +58,8 @@ def draw_long_range(
         Where to draw; several stages go into one by several calls.
     profile : xarray.Dataset
         ``fraction`` along ``position`` (or ``distance``, ``x``) in µm; drawn too if there:
-        ``fraction_std`` and ``model`` (the fit at the points).
+        ``fraction_std`` and ``model`` (the fit at the points). The table of a fit
+        (`lliso.fit_exchange` and the like) is drawn profile by profile, each in a colour.
     residuals : matplotlib.axes.Axes, optional
         Where to draw (data − model)/σ.
     label, color, marker
@@ -66,12 +75,18 @@ def draw_long_range(
     ValueError
         If the profile has no fraction or no position, or residuals are wanted without a model.
     """
+    if "of_profile" in profile.variables and len(_stages(profile)) > 1:
+        artists: list[Any] = []
+        for i, (name, part) in enumerate(_stages(profile).items()):
+            look: Any = {"color": PALETTE[i % len(PALETTE)], "marker": MARKERS[i % len(MARKERS)]}
+            artists += draw_long_range(ax, part, residuals=residuals, label=label or name, **look)
+        return artists
     found = _columns(profile)
     whole = {"model", "fraction_std"} <= set(found)
     if residuals is not None and not whole:
         raise ValueError("residuals need the profile's model and fraction_std")
     at = found["position"] / _UM_PER_MM
-    artists: list[Any] = [
+    artists = [
         ax.errorbar(
             at,
             found["fraction"],

@@ -64,6 +64,26 @@ def test_the_upper_axis_says_celsius_at_the_right_places():
     assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[k + 1 :])
 
 
+def test_the_table_of_a_fit_is_drawn_stage_by_stage():
+    x = np.array([0.0, 500.0, 1000.0])
+    table = xr.Dataset(
+        {
+            "position": ("point", np.tile(x, 2)),
+            "of_profile": ("point", ["before"] * 3 + ["after"] * 3),
+            "fraction": ("point", [0.9, 0.5, 0.1, 0.6, 0.5, 0.4]),
+            "fraction_std": ("point", np.full(6, 0.01)),
+            "curve": ("point", [0.91, 0.5, 0.1, 0.6, 0.5, 0.39]),
+        }
+    )
+    fig, (ax, rest) = figure(3.35, 4.0, nrows=2)
+    artists = draw_long_range(ax, table, residuals=rest)
+    assert len(artists) == 6  # points, curve and residuals of both
+    np.testing.assert_allclose(artists[4].get_ydata(), [0.6, 0.5, 0.39])
+    np.testing.assert_allclose(artists[5].get_ydata(), [0.0, 0.0, 1.0], atol=1e-9)
+    assert [t.get_text() for t in ax.legend().get_texts()] == ["before", "after"]
+    fig.draw_without_rendering()
+
+
 def test_the_haven_ratio_is_drawn_where_it_is_known():
     tracer, charge = fit_arrhenius(T, D, 0.1 * D), fit_arrhenius(T, D / 0.24, 0.1 * D)
     points = haven_ratio_points(T, [*D[:3], np.nan], D / 0.24, 0.1 * D, 0.1 * D)
