@@ -94,3 +94,14 @@ def network_layout() -> dict[str, Any]:
         "code": True,
         "file": True,
     }
+
+
+def what_to_click(mode: str, second: bool) -> str:
+    """Return what a person has to do next."""
+    if mode == "merge":
+        return f"Merge: click the {'first' if not second else 'second'} grain (V: done)."
+    if mode == "split":
+        if not second:
+            return "Split: click one end of the boundary that is missing (V: done)."
+        return "Split: click its other end."
+    return ""

@@ -10,7 +10,10 @@ import numpy as np
 from matplotlib.colors import to_hex
 
 from lliso._types import BoolArray, FloatArray, IntArray
-from lliso.fit.words import READABLE, readable_row
+from lliso.apps.network_layout import COLOURS
+from lliso.apps.parts import Part, across, axis, bars
+from lliso.fit.population import population_permeability
+from lliso.fit.words import READABLE, readable_row, with_limits
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -82,8 +85,8 @@ class Shown:
         scaled = np.log(self.edges) if self.log else self.edges
         span = scaled[-1] - scaled[0]
         middle = (0.5 * (scaled[1:] + scaled[:-1]) - scaled[0]) / span
-        bars = [to_hex(cmap(_BOTTOM + (_TOP - _BOTTOM) * m)) for m in middle.tolist()]
-        return [UNKNOWN if b < 0 else bars[b] for b in self.bins().tolist()], bars
+        of_bars = [to_hex(cmap(_BOTTOM + (_TOP - _BOTTOM) * m)) for m in middle.tolist()]
+        return [UNKNOWN if b < 0 else of_bars[b] for b in self.bins().tolist()], of_bars
 
 
 def quantity(table: xr.Dataset, colour: str) -> FloatArray:
@@ -132,3 +135,69 @@ def rows(table: xr.Dataset, at: IntArray) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def population_in_words(found: xr.Dataset) -> str:
+    """Return the mean P of the population, or nothing where it cannot be told."""
+    try:
+        p = population_permeability(found)
+    except ValueError:
+        return ""
+    text = with_limits(float(p.permeability), float(p.low), float(p.high), "measured")
+    return f"population {text} cm/s, {p.n} boundaries"
+
+
+def place_inside(network: xr.Dataset, row: xr.Dataset, grain: int) -> tuple[float, float]:
+    """Return the pixel of a grain that is nearest to a boundary's middle."""
+    r, c = np.nonzero(network["label"].values == grain)
+    x, y = network["pixel_x"].values[c], network["pixel_y"].values[r]
+    k = int(np.argmin(np.hypot(x - float(row["x"]), y - float(row["y"]))))
+    return float(x[k]), float(y[k])
+
+
+def selected_in_words(found: xr.Dataset, name: str | None) -> str:
+    """Return P of the boundary that is selected."""
+    if name is None:
+        return ""
+    row = found.sel(boundary=name)
+    value, low, high = (float(row[f"permeability{end}"]) for end in ("", "_low", "_high"))
+    text = with_limits(value, low, high, str(row["verdict"].item()))
+    return f"{name}: {text}{' cm/s' if any(c.isdigit() for c in text) else ''}"
+
+
+def histogram(
+    shown: Shown,
+    colour: str,
+    population: str,
+    chosen: int | None,
+    selected: str | None,
+    names: list[str],
+) -> Part:
+    """Return the panel of the histogram: its bars can be clicked, the selected one has a line."""
+    _, colours = shown.colours()
+    marks: list[Part] = [
+        bars(
+            shown.edges,
+            shown.heights,
+            colours=colours,
+            names=list(range(len(colours))),
+            chosen=[] if chosen is None else [chosen],
+            name="bins",
+            click="bin",
+        )
+    ]
+    if selected in names:
+        value = float(shown.values[names.index(selected)])
+        if np.isfinite(value):
+            at = float(np.clip(value, shown.edges[0], shown.edges[-1]))
+            marks.append(across("x", at, "fit", label=selected, dash=[5, 3]))
+    known = int(np.isfinite(shown.values).sum())
+    limits = (float(shown.edges[0]), float(shown.edges[-1]))
+    words = population if colour == "permeability" else f"{known} of {len(names)} with a value"
+    return {
+        "title": COLOURS[colour][0],
+        "result": words,
+        "marks": marks,
+        "x": axis(COLOURS[colour][1], limits, log=shown.log, compact=shown.log),
+        "y": axis("boundaries", (0.0, max(1.0, 1.08 * float(shown.heights.max())))),
+    }

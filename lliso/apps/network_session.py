@@ -9,17 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lliso.apps.network_layout import COLOURS, MODES, network_layout
+from lliso.apps.network_layout import COLOURS, MODES, network_layout, what_to_click
 from lliso.apps.network_report import network_code, network_csv, network_figure
-from lliso.apps.network_screen import ASIDE, COLUMNS, Shown, chords, outlines, rows
-from lliso.apps.parts import Part, Picture, across, axis, bars, layer, lines, points, table
+from lliso.apps.network_screen import (
+    ASIDE,
+    COLUMNS,
+    Shown,
+    chords,
+    histogram,
+    outlines,
+    place_inside,
+    population_in_words,
+    rows,
+    selected_in_words,
+)
+from lliso.apps.parts import Part, Picture, layer, lines, points, table
 from lliso.apps.screen import image_on_screen, map_title
 from lliso.apps.session import Screen, Session
 from lliso.fit.network import check_same_pixels, fit_network, grain_slopes
 from lliso.fit.network_update import refit_network
-from lliso.fit.population import population_permeability
 from lliso.fit.table import Constants
-from lliso.fit.words import with_limits
 from lliso.maps.cuts import map_extent
 from lliso.maps.fraction import sum_frames
 from lliso.maps.grain_edits import GrainEdits, Merge, Split, apply_edits, grain_at
@@ -107,6 +116,7 @@ class NetworkSession(Session[NetworkState]):
         self._map = image_on_screen(self.ds)
         self._found: dict[GrainEdits, _Found] = {}
         self._shown_of: tuple[Any, Shown] | None = None
+        self._rows_of: tuple[Any, list[dict[str, Any]]] | None = None
         path, start = None, edits
         if isinstance(start, (str, os.PathLike)):
             path = Path(start)
@@ -171,7 +181,7 @@ class NetworkSession(Session[NetworkState]):
         picture = Picture(edge.astype(np.float32), self._map.extent, 0.0, 1.0)
         while len(self._found) >= _KEPT:
             self._found.pop(next(iter(self._found)))
-        self._found[edits] = _Found(network, found, picture, _population(found))
+        self._found[edits] = _Found(network, found, picture, population_in_words(found))
 
     def _kept(self, state: NetworkState) -> GrainEdits:
         return state.edits
@@ -204,20 +214,28 @@ class NetworkSession(Session[NetworkState]):
             self._shown_of = (key, found)
         return self._shown_of[1]
 
+    def _rows(self, state: NetworkState, shown: Shown) -> list[dict[str, Any]]:
+        key = (state.edits, state.least)  # hundreds of rows in words: not at every click
+        if self._rows_of is None or self._rows_of[0] != key:
+            self._rows_of = (key, rows(self._found[state.edits].table, shown.at))
+        return self._rows_of[1]
+
     def _shown(self, state: NetworkState) -> Screen:
         found, shown = self._found[state.edits], self._shown_boundaries(state)
-        colours, of_bars = shown.colours()
+        colours, _ = shown.colours()
         bins = shown.bins()
-        names = [str(found.table["boundary"].values[i]) for i in shown.at]
+        names = [str(n) for n in found.table["boundary"].values[shown.at]]
         edits = len(state.edits.edits)
         return {
             "title": " · ".join(filter(None, ["Grain network", map_title(self.ds)])),
-            "message": _ask(state),
+            "message": what_to_click(state.mode, state.pending is not None),
             # Esc forgets a first click as it forgets a selection.
             "selected": "a first click" if state.pending is not None else state.selected,
             "panels": {
                 "map": self._map_panel(state, found, shown, colours, bins, names),
-                "histogram": self._histogram(state, found, shown, of_bars, bins, names),
+                "histogram": histogram(
+                    shown, state.colour, found.population, state.bin, state.selected, names
+                ),
             },
             "controls": {
                 "colour": {
@@ -231,7 +249,7 @@ class NetworkSession(Session[NetworkState]):
             },
             "can": {"remove": state.selected is not None},
             "edited": f"{edits} edit{'' if edits == 1 else 's'}",
-            **table(COLUMNS, rows(found.table, shown.at)),
+            **table(COLUMNS, self._rows(state, shown)),
         }
 
     def _map_panel(
@@ -271,55 +289,9 @@ class NetworkSession(Session[NetworkState]):
         panel: Part = {"layers": layers, "marks": marks, "extent": [x0, x1, y0, y1]}
         panel["reads"] = [["fraction", "C ≈", 2]]
         panel["title"] = f"{len(names)} boundaries coloured by {COLOURS[state.colour][0]}"
-        panel["result"] = self._of_selected(state, found)
+        panel["result"] = selected_in_words(found.table, state.selected)
         # In the other modes a click is one on a grain, wherever the boundaries are.
         return panel if state.mode == "look" else {**panel, "click": state.mode}
-
-    @staticmethod
-    def _of_selected(state: NetworkState, found: _Found) -> str:
-        if state.selected is None:
-            return ""
-        row = found.table.sel(boundary=state.selected)
-        value, low, high = (float(row[f"permeability{end}"]) for end in ("", "_low", "_high"))
-        text = with_limits(value, low, high, str(row["verdict"].item()))
-        return f"{state.selected}: {text}{' cm/s' if any(c.isdigit() for c in text) else ''}"
-
-    def _histogram(
-        self,
-        state: NetworkState,
-        found: _Found,
-        shown: Shown,
-        colours: list[str],
-        bins: Any,
-        names: list[str],
-    ) -> Part:
-        chosen = [] if state.bin is None else [state.bin]
-        marks: list[Part] = [
-            bars(
-                shown.edges,
-                shown.heights,
-                colours=colours,
-                names=list(range(len(colours))),
-                chosen=chosen,
-                name="bins",
-                click="bin",
-            )
-        ]
-        if state.selected in names:
-            value = float(shown.values[names.index(state.selected)])
-            if np.isfinite(value):
-                at = float(np.clip(value, shown.edges[0], shown.edges[-1]))
-                marks.append(across("x", at, "fit", label=state.selected, dash=[5, 3]))
-        unknown = int(np.sum(bins < 0))
-        words = f"{len(names) - unknown} of {len(names)} with a value"
-        limits = (float(shown.edges[0]), float(shown.edges[-1]))
-        return {
-            "title": COLOURS[state.colour][0],
-            "result": found.population if state.colour == "permeability" else words,
-            "marks": marks,
-            "x": axis(COLOURS[state.colour][1], limits, log=shown.log, compact=shown.log),
-            "y": axis("boundaries", (0.0, max(1.0, 1.08 * float(shown.heights.max())))),
-        }
 
     # what a person does ------------------------------------------------------------------------
     def _do_select(self, _final: bool, name: str | None) -> NetworkState:
@@ -390,8 +362,7 @@ class NetworkSession(Session[NetworkState]):
         if name is None or name not in self.table["boundary"].values:
             raise ValueError("no boundary is selected; click one")
         row = self.network.sel(boundary=name)
-        label = self.network["label"].values
-        at = [_inside(label, int(row[k]), self.network, row) for k in ("grain1", "grain2")]
+        at = [place_inside(self.network, row, int(row[k])) for k in ("grain1", "grain2")]
         return self._edited(final, Merge(first=at[0], second=at[1]))
 
     def _now(self) -> xr.Dataset:
@@ -415,30 +386,3 @@ class NetworkSession(Session[NetworkState]):
         done = "merged" if isinstance(edit, Merge) else "split"
         self._say(f"Grains {done}; Ctrl+Z brings back what was.")
         return new
-
-
-def _ask(state: NetworkState) -> str:
-    if state.mode == "merge":
-        return f"Merge: click the {'first' if state.pending is None else 'second'} grain (V: done)."
-    if state.mode == "split":
-        if state.pending is None:
-            return "Split: click one end of the boundary that is missing (V: done)."
-        return "Split: click its other end."
-    return ""
-
-
-def _population(found: xr.Dataset) -> str:
-    try:
-        p = population_permeability(found)
-    except ValueError:
-        return ""
-    text = with_limits(float(p.permeability), float(p.low), float(p.high), "measured")
-    return f"population {text} cm/s, {p.n} boundaries"
-
-
-def _inside(label: Any, grain: int, network: xr.Dataset, row: xr.Dataset) -> Point:
-    """Return the pixel of a grain that is nearest to a boundary's middle."""
-    r, c = np.nonzero(label == grain)
-    x, y = network["pixel_x"].values[c], network["pixel_y"].values[r]
-    k = int(np.argmin(np.hypot(x - float(row["x"]), y - float(row["y"]))))
-    return float(x[k]), float(y[k])
