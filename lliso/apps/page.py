@@ -155,8 +155,8 @@ def page_notebook(
     """
     source, file = Path(path).resolve(), Path(picks).resolve()
     words = (
-        f"# {source.name}\n\nPicks are saved in `{file.name}` after every change. D inside the grains: "
-        f"{constants['d_bulk']}; boundary thickness: {constants['delta']}; beam: "
+        f"# {source.name}\n\nPicks are saved in `{file.name}` after every change. D inside the "
+        f"grains: {constants['d_bulk']}; boundary thickness: {constants['delta']}; beam: "
         f"{constants['resolution']} (FWHM). Close this tab when you are done; `Ctrl C` in the "
         "terminal ends the server."
     )
