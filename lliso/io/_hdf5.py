@@ -12,11 +12,19 @@ import numpy as np
 from lliso.errors import FormatError
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
-#: how long a walk may take at first; none in order took a tenth
+#: processor time that a walk may take at first; none in order took a tenth. By the clock it may
+#: take `_PATIENCE` times that: on a busy machine a walk waits, and a good file must not be refused.
 WALK_SECONDS = 10.0
+_PATIENCE = 12.0
 #: what goes wrong with an error, goes wrong again in the process that reads, and is told there
 _WALK = """
 import sys
+try:
+    import resource
+    limit = int(float(sys.argv[2])) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+except (ImportError, ValueError):
+    pass  # Windows; a stricter limit is set already: the clock alone
 import h5py
 
 def look(name, item):
@@ -31,6 +39,8 @@ with h5py.File(sys.argv[1], "r") as file:
     list(file.attrs.items())
     file.visititems(look)
 """
+#: signals of a process whose processor time is used up (the hard limit may come as SIGKILL)
+_OUT_OF_TIME = (9, 24)
 _NO_VALUES = b"This is a netCDF dimension but not a netCDF variable"
 
 
@@ -62,25 +72,31 @@ def check_walk(path: Path) -> None:
     limit = WALK_SECONDS + size / 1e8
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-c", _WALK, str(path)],
+            [sys.executable, "-P", "-c", _WALK, str(path), f"{limit:.1f}"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=limit,
+            timeout=limit * _PATIENCE,
             check=False,
         )
     except subprocess.TimeoutExpired as err:
-        raise FormatError(
-            path,
-            None,
-            f"the HDF5 library did not find its way through the file within {limit:.0f} s: it is "
-            "damaged; copy it again",
-        ) from err
+        raise _lost(path, limit) from err
     except OSError:  # no Python to start: then without
         return
+    if -done.returncode in _OUT_OF_TIME:
+        raise _lost(path, limit)
     if done.returncode < 0:
         raise FormatError(
             path, None, "the HDF5 library crashes on the file: it is damaged; copy it again"
         )
+
+
+def _lost(path: Path, limit: float) -> FormatError:
+    return FormatError(
+        path,
+        None,
+        f"the HDF5 library did not find its way through the file within {limit:.0f} s: it is "
+        "damaged; copy it again",
+    )
 
 
 def check_sizes(path: Path, most: int) -> None:
