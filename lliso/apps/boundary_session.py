@@ -162,6 +162,10 @@ class BoundarySession(BoundaryDoing):
     def close(self) -> None:
         """Let go of everything that was computed; the picks stay readable."""
         self._profiles.clear()
+        self._pictures.clear()
+        # IPython keeps what a cell showed, and so every session that was ever opened in a notebook
+        for name in ("_image", "_live", "_others"):
+            self.__dict__.pop(name, None)
 
     def _profile(self, cut: LineCut) -> xr.Dataset:
         if cut not in self._profiles:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,8 +97,8 @@ def _contrast(images: list[FloatArray], low: float, high: float) -> Part:
 def values_of(
     look: Look,
     limits: tuple[float, float],
-    known: list[str],
-    species: list[str],
+    known: Sequence[str],
+    species: Sequence[str],
     n_stages: int,
     overlay: bool,
 ) -> dict[str, Any]:

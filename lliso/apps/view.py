@@ -149,6 +149,7 @@ class CanvasView(anywidget.AnyWidget):
         super().close()
         layout.close()
         self.session.close()
+        self._images = {}
 
     # messages ----------------------------------------------------------------------------------
     def _received(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
