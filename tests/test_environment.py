@@ -23,7 +23,7 @@ def test_conda_asks_for_the_same_as_pip() -> None:
     lines = (ROOT / "environment.yml").read_text(encoding="utf-8").splitlines()
     entries = [line.strip().removeprefix("- ") for line in lines if line.lstrip().startswith("- ")]
     assert entries[:2] == ["conda-forge", "nodefaults"]
-    assert entries[-3:] == ["pip", "pip:", "-e ."]
+    assert entries[-3:] == ["pip", "pip:", "-e .[formats]"]
     packages = entries[2:-3]
     wanted = named(PROJECT["dependencies"] + EXTRAS["lab"] + EXTRAS["test"])
     wanted = {CONDA.get(name, name): bound for name, bound in wanted.items()}
