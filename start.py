@@ -58,7 +58,7 @@ def set_up(extras: "set[str]") -> None:
     have = set(last[2].split(",")) if sound else set()
     if sound and last[1] == digest and extras <= have:
         return
-    print(f"Setting up {VENV}: once, some minutes, about 950 MB on disk", flush=True)
+    print(f"Setting up {VENV}: once, some minutes, about 1,050 MB on disk", flush=True)
     VENV.mkdir(exist_ok=True)
     STAMP.write_text("unfinished\n", encoding="utf-8")
     if not sound:  # nothing there, an interrupted set-up, a moved folder, another Python
