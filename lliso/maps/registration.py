@@ -296,7 +296,7 @@ def _fitted(kind: Kind, here: FloatArray, there: FloatArray) -> FloatArray:
         def miss(p: FloatArray) -> FloatArray:
             return np.asarray((_applied(np.append(p, 1.0).reshape(3, 3), u) - x).ravel())
 
-        found = least_squares(miss, start, method="lm", xtol=1e-14, ftol=1e-14)
+        found = least_squares(miss, start, jac="3-point", xtol=1e-15, ftol=1e-15, gtol=1e-15)
         first = np.append(found.x, 1.0).reshape(3, 3)
     matrix = np.linalg.inv(outer) @ first @ inner
     return np.asarray(matrix / matrix[2, 2])

@@ -170,8 +170,7 @@ def draw_celsius_axis(ax: Axes) -> Axes:
 
 def _width(ax: Axes) -> float:
     """Width of an Axes in inches (before the layout is final: about)."""
-    fig = ax.get_figure(root=True)
-    return float(ax.get_position().width * (fig.get_figwidth() if fig is not None else 3.0))
+    return float(ax.bbox.width / ax.figure.dpi)
 
 
 def draw_haven_ratio(

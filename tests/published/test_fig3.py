@@ -110,6 +110,7 @@ def rendered(fig, path):
     return str(path)
 
 
+@pytest.mark.usefixtures("pinned_matplotlib")
 def test_the_figure_looks_as_it_did(drawn, request, tmp_path):
     expected = request.path.parent / "baseline" / "fig3.png"
     found = rendered(drawn, tmp_path / "fig3.png")

@@ -103,6 +103,7 @@ def test_the_figure_keeps_the_style(drawn):
     assert style_faults(drawn, simulated=True) == []
 
 
+@pytest.mark.usefixtures("pinned_matplotlib")
 def test_the_figure_looks_as_it_did(drawn, data, found, tmp_path):
     drawn.savefig(tmp_path / "fig4.png", dpi=50)
     assert compare_images(str(BASELINE), str(tmp_path / "fig4.png"), tol=TOLERANCE) is None

@@ -94,6 +94,7 @@ def test_the_figure_keeps_the_style(drawn):
     assert style_faults(drawn, simulated=True) == []
 
 
+@pytest.mark.usefixtures("pinned_matplotlib")
 def test_the_figure_looks_as_it_did(drawn, tmp_path):
     drawn.savefig(tmp_path / "fig5.png", dpi=50)
     assert compare_images(str(BASELINE), str(tmp_path / "fig5.png"), tol=TOLERANCE) is None
