@@ -1,12 +1,10 @@
-"""Files of an app: those it writes, aside first, and those a person downloads."""
+"""Files of an app that a person downloads."""
 
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,20 +22,6 @@ class Download:
     name: str
     mime: str
     data: bytes
-
-
-def save_text(path: Path, text: str) -> None:
-    """Write a text file: aside, then in place, so that it is never half written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(aside, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def rendered(

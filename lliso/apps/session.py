@@ -41,8 +41,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from lliso.apps.files import Download, rendered, save_text
+from lliso.apps.files import Download, rendered
 from lliso.errors import LlisoWarning
+from lliso.maps.decisions import write_decisions
 from lliso.maps.picks import problems_in_words
 
 if TYPE_CHECKING:
@@ -295,7 +296,7 @@ class Session(Generic[S]):
             self._saved = f"not saved: no {self._noun} was given"
             return
         try:
-            save_text(self.path, text)
+            write_decisions(self.path, text)
         except OSError as err:
             self._saved = f"not saved: {err.strerror} ({self.path.name})"
             self._say(self._saved, "error")

@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from lliso.fit.arrhenius_shared import SharedArrhenius, fit_arrhenius_shared
 from lliso.fit.boundary_law import fit_boundary_law
 from lliso.fit.profile_choices import read_record
 from lliso.fit.transport import HavenRatio, boundary_part, haven_ratio, haven_ratio_points
+from lliso.maps.decisions import read_decisions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -120,7 +120,8 @@ class ArrheniusChoices:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ArrheniusChoices:
         """Read the file that `lliso.explore_arrhenius` writes."""
-        return cls.loads(Path(path).read_text(encoding="utf-8"), str(path))
+        cure = "choose first, lliso.explore_arrhenius(..., file) writes it"
+        return cls.loads(read_decisions(path, "choices", cure), str(path))
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from lliso.fit.exchange import fit_exchange
 from lliso.fit.parameters import FREE
 from lliso.fit.profiles import Profile, read_profiles
 from lliso.fit.sample import ARRHENIUS, EACH, SHARED, fit_sample
+from lliso.maps.decisions import read_decisions
 from lliso.schema import COUNTS, SPECIES
 
 if TYPE_CHECKING:
@@ -137,7 +137,8 @@ class ProfileChoices:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ProfileChoices:
         """Read the file that `lliso.explore_profiles` writes."""
-        return cls.loads(Path(path).read_text(encoding="utf-8"), str(path))
+        cure = "choose first, lliso.explore_profiles(..., file) writes it"
+        return cls.loads(read_decisions(path, "choices", cure), str(path))
 
 
 def read_record(text: str, kind: str, path: str) -> dict[str, Any]:

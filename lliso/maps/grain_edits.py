@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -20,6 +19,7 @@ from scipy import ndimage
 from lliso._types import BoolArray, FloatArray, IntArray
 from lliso.errors import FormatError, PicksMismatch
 from lliso.maps.cuts import Finite
+from lliso.maps.decisions import read_decisions
 from lliso.maps.picks import problems_in_words
 from lliso.schema import X, Y
 
@@ -127,15 +127,8 @@ class GrainEdits(BaseModel):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> GrainEdits:
         """Read edits from a file."""
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise FileNotFoundError(
-                f"there is no file of edits {os.fspath(path)!r}; merge or split grains first, "
-                "lliso.explore_network(map, file, d_bulk=...) writes it"
-            ) from None
-        except UnicodeDecodeError as err:
-            raise FormatError(path, err.start, "edits must be UTF-8 text") from None
+        cure = "merge or split grains first, lliso.explore_network(map, file, d_bulk=...) writes it"
+        text = read_decisions(path, "edits", cure)
         return cls.loads(text, path)
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lliso.errors import FormatError, PicksMismatch
 from lliso.maps.cuts import Finite, LineCut
+from lliso.maps.decisions import read_decisions, write_decisions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -252,30 +252,13 @@ class Picks(BaseModel):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Picks:
         """Read picks from a file."""
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise FileNotFoundError(
-                f"there is no picks file {os.fspath(path)!r}; mark boundaries first, "
-                "lliso.pick_boundaries(map, file) writes it"
-            ) from None
-        except UnicodeDecodeError as err:
-            raise FormatError(path, err.start, "picks must be UTF-8 text") from None
+        cure = "mark boundaries first, lliso.pick_boundaries(map, file) writes it"
+        text = read_decisions(path, "picks", cure, file="picks file")
         return cls.loads(text, path)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write picks to a file: aside, then in place, so that it is never half written."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            with open(aside, "w", encoding="utf-8", newline="\n") as stream:
-                stream.write(self.dumps())
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(aside, target)
-        finally:
-            aside.unlink(missing_ok=True)
+        write_decisions(path, self.dumps())
 
 
 def _as_counted(name: str) -> tuple[tuple[int, int, str], ...]:
