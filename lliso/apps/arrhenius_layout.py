@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lliso.apps.parts import axis, button, control, curve_panel, key
+from lliso.apps.parts import Part, axis, button, control, curve_panel, key
 from lliso.fit.arrhenius_choices import Series
 
 HELP = (
@@ -29,50 +29,18 @@ def arrhenius_layout(series: Mapping[str, Series]) -> dict[str, Any]:
     """Return the layout of the Arrhenius app for these series."""
     units = dict.fromkeys(s.unit for s in series.values())
     label = "value, each in its unit" if len(units) > 1 else f"D ({unit_in_words(*units)})"
-    controls = [
-        control(
-            f"show:{name}", name, "check", "show", args={"name": name}, where="above",
-            aria=f"show {name}",
-        )
-        for name in series
-    ]  # fmt: skip
-    controls += [
-        control("shared", "one E_a", "check", "shared", where="above", title="S"),
-        *(
-            control(
-                name, words, "select", "haven", args={"name": name}, where="above",
-                title="Haven ratio D*/D_σ of two series",
-            )
-            for name, words in (("tracer", "H_R of"), ("charge", "over"))
-        ),
-        *(
-            control(
-                name, words, "number", "limit", args={"name": name}, arg="celsius", unit="°C",
-                digits=2, empty=name != "at", title=title,
-            )
-            for name, words, title in (
-                ("low", "from", "lowest temperature fitted; empty: all"),
-                ("high", "to", "highest temperature fitted; empty: all"),
-                ("at", "predict at", "where values and the Haven ratio are read"),
-            )
-        ),
-    ]  # fmt: skip
+    large = {"x": axis(_AXIS), "tall": 330}
     return {
-        "title": "Arrhenius",
+        "title": "Arrhenius laws",
         "aria": "Arrhenius plot with its laws; press ? for the keys",
         "hint": "Click points to leave them out; drag over several; drag the ends of the range.",
         "below": "temperatures",
         "panels": [
-            curve_panel(
-                "plot", "ln D against 1/T", x=axis(_AXIS), y=axis(label, log=True),
-                brush="range", tall=330,
-            ),
+            curve_panel("plot", "Arrhenius plot", y=axis(label, log=True), brush="range", **large),
             curve_panel("residuals", "Residuals (σ)", under="plot", x=axis(_AXIS), tall=150, top=8),
-            curve_panel(
-                "haven", "Haven ratio", x=axis(_AXIS), y=axis("H_R"), hidden=True, tall=330
-            ),
+            curve_panel("haven", "Haven ratio", y=axis("H_R"), hidden=True, **large),
         ],
-        "controls": controls,
+        "controls": [*_above(series), *_below()],
         "buttons": [button("All points", "all_points", "A: of all temperatures", needs="points")],
         "keys": [
             key("s", "toggle_shared"),
@@ -86,7 +54,35 @@ def arrhenius_layout(series: Mapping[str, Series]) -> dict[str, Any]:
         "exports": ["svg", "pdf", "png", "csv"],
         "file": True,
         "code": True,
-    }  # fmt: skip
+    }
+
+
+def _above(series: Mapping[str, Series]) -> list[Part]:
+    place: Any = {"where": "above"}
+    made = []
+    for name in series:
+        more = {"args": {"name": name}, "aria": f"show {name}", **place}
+        made.append(control(f"show:{name}", name, "check", "show", **more))
+    made.append(control("shared", "one E_a", "check", "shared", title="S", **place))
+    for name, words in (("tracer", "H_R of"), ("charge", "over")):
+        more = {"args": {"name": name}, "title": "Haven ratio D*/D_σ of two series", **place}
+        made.append(control(name, words, "select", "haven", joined=name == "charge", **more))
+    return made
+
+
+def _below() -> list[Part]:
+    made = []
+    for name, words, title in (
+        ("low", "fit from", "lowest temperature fitted; empty: all"),
+        ("high", "to", "highest temperature fitted; empty: all"),
+        ("at", "predict at", "where values and the Haven ratio are read"),
+    ):
+        more: Part = {"arg": "celsius", "args": {"name": name}, "unit": "°C", "digits": 2}
+        more |= {} if name == "at" else {"empty": True, "placeholder": "all"}
+        made.append(
+            control(name, words, "number", "limit", title=title, joined=name == "high", **more)
+        )
+    return made
 
 
 def unit_in_words(unit: str) -> str:

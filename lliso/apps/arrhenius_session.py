@@ -57,7 +57,7 @@ class ArrheniusSession(Session[ArrheniusState]):
         If the choices are about other series.
     """
 
-    _noun = "choices"
+    _noun = "file of choices"
 
     def __init__(
         self,

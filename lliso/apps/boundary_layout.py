@@ -6,7 +6,7 @@ from typing import Any
 
 from lliso.apps.cut_gestures import LONGEST_NAME
 from lliso.apps.gestures import LONGEST_NAME as LONGEST
-from lliso.apps.parts import axis, button, control, curve_panel, image_panel, key
+from lliso.apps.parts import AWAY, Part, axis, button, control, curve_panel, image_panel, key
 
 HELP = (
     ("drag A or B", "move an end of the cut"),
@@ -42,73 +42,15 @@ HELP = (
 def boundary_layout() -> dict[str, Any]:
     """Return the layout of the boundary app."""
     return {
-        "title": "Map",
+        "title": "Boundaries",
         "aria": "Map with a line cut and its profile; press ? for the keys",
         "hint": "Drag A, B, the line or the square. Click the profile or the band to mark a "
-        "boundary; drag it or its window. Its ×, Ctrl+click or Delete removes it. C: new cut.",
-        "empty": "No boundaries marked yet: click the profile or the map.",
+        "boundary (or Propose); drag it or its window. Its ×, Ctrl+click or Delete removes it.",
+        "empty": "No boundaries marked yet: click the profile or the map, or Propose.",
         "below": "line cut in µm",
-        "panels": [
-            image_panel(
-                "map",
-                "Isotope fraction ⁶Li / (⁶Li + ⁷Li)",
-                interactors=["cut"],
-                y={"label": "y (µm), away from the source"},
-                reads=[["fraction", "C ≈", 2]],
-            ),
-            curve_panel(
-                "profile",
-                "Profile along the cut",
-                interactors=["boundaries"],
-                x=axis("distance along the cut (µm)"),
-                y=axis("isotope fraction C"),
-                low=168,
-            ),
-            curve_panel("residuals", under="profile", tall=72, top=4),
-            curve_panel(
-                "path",
-                "Path",
-                under="profile",
-                tall=116,
-                top=12,
-                click="add_on_path",
-                y=axis("C"),
-            ),
-        ],
-        "controls": _controls(),
-        "buttons": [
-            button("New cut", "new_cut", "C: one more cut, beside the one shown"),
-            button("Extend", "extend_cut", "E: the next leg of a path, from B on", where="below"),
-            button(
-                "Square",
-                "square_cut",
-                "S: turn the cut until it crosses the boundary at a right angle",
-                needs="fitted",
-                where="below",
-            ),
-            button(
-                "Remove cut",
-                "remove_cut",
-                "remove the cut shown, with its boundaries",
-                needs="remove_cut",
-            ),
-            button(
-                "Propose", "propose", "P: show where boundaries might be on this cut", where="below"
-            ),
-            button(
-                "Accept all",
-                "accept_all",
-                "A: mark all that is proposed",
-                needs="ghosts",
-                where="below",
-            ),
-            button(
-                "Remove boundary",
-                "remove",
-                "Delete: remove the selected boundary",
-                needs="selected",
-            ),
-        ],
+        "panels": _panels(),
+        "controls": [*_of_the_cut(), *_of_the_boundary()],
+        "buttons": _buttons(),
         "keys": [
             key("Delete", "remove", needs="selected"),
             key("Backspace", "remove", needs="selected"),
@@ -126,20 +68,45 @@ def boundary_layout() -> dict[str, Any]:
     }
 
 
-def _controls() -> list[dict[str, Any]]:
+def _panels() -> list[Part]:
+    title, reads = "Isotope fraction ⁶Li / (⁶Li + ⁷Li)", [["fraction", "C ≈", 2]]
+    along, below = axis("distance along the cut (µm)"), {"under": "profile"}
+    path = {"tall": 116, "top": 12, "click": "add_on_path", "y": axis("C")}
+    return [
+        image_panel("map", title, interactors=["cut"], y=AWAY, reads=reads),
+        curve_panel(
+            "profile",
+            "Profile along the cut",
+            interactors=["boundaries"],
+            x=along,
+            y=axis("isotope fraction C"),
+            low=168,
+        ),
+        curve_panel("residuals", **below, tall=72, top=4),
+        curve_panel("path", "Path", **below, **path),
+    ]
+
+
+def _buttons() -> list[Part]:
+    """Return what makes something above the map, what changes the chosen one below it."""
+    square = "S: turn the cut until it crosses the boundary at a right angle"
+    take, drop = "remove the cut shown, with its boundaries", "Delete: remove the selected boundary"
+    return [
+        button("New cut", "new_cut", "C: one more cut, beside the one shown"),
+        button("Propose", "propose", "P: show where boundaries might be on this cut"),
+        button("Accept all", "accept_all", "A: mark all that is proposed", needs="ghosts"),
+        button("Extend", "extend_cut", "E: the next leg of a path, from B on", where="below"),
+        button("Square", "square_cut", square, needs="fitted", where="below"),
+        button("Remove cut", "remove_cut", take, needs="remove_cut", where="below"),
+        button("Remove boundary", "remove", drop, needs="selected", where="below"),
+    ]
+
+
+def _of_the_cut() -> list[Part]:
+    naming = {"arg": "new", "aria": "name of the cut", "title": "F2: name the cut"}
     made = [
         control("cuts", "", "select", "choose_cut", arg="name", where="bar", aria="line cut"),
-        control(
-            "name",
-            "cut",
-            "text",
-            "rename_cut",
-            arg="new",
-            aria="name of the cut",
-            title="F2: name the cut",
-            most=LONGEST_NAME,
-            wide=150,
-        ),
+        control("name", "cut", "text", "rename_cut", most=LONGEST_NAME, wide=150, **naming),
     ]
     for name, label, words in (
         ("x0", "A: x", "x of A"),
@@ -148,48 +115,24 @@ def _controls() -> list[dict[str, Any]]:
         ("y1", "y", "y of B"),
         ("width", "width", "width of the cut"),
     ):
-        unit = {"unit": "µm"} if name == "width" else {}
-        made.append(
-            control(
-                name,
-                label,
-                "number",
-                "cut_numbers",
-                arg=name,
-                aria=f"{words} in µm",
-                digits=2,
-                **unit,
-            )
-        )
-    made.append(
-        control(
-            "boundary",
-            "boundary",
-            "text",
-            "rename_boundary",
-            arg="new",
-            aria="name of the boundary",
-            most=LONGEST,
-            wide=70,
-        )
-    )
+        made.append(_number(name, label, words, "cut_numbers", joined=label == "y"))
+    return made
+
+
+def _of_the_boundary() -> list[Part]:
+    naming = {"arg": "new", "aria": "name of the boundary", "most": LONGEST, "wide": 70}
+    made = [control("boundary", "boundary", "text", "rename_boundary", **naming)]
     for name, label, words in (
         ("position", "at", "position of the boundary"),
         ("low", "window", "start of its window"),
         ("high", "to", "end of its window"),
     ):
-        unit = {"unit": "µm"} if name == "high" else {}
-        made.append(
-            control(
-                name,
-                label,
-                "number",
-                "boundary_numbers",
-                arg=name,
-                aria=f"{words} in µm",
-                digits=2,
-                **unit,
-            )
-        )
+        made.append(_number(name, label, words, "boundary_numbers", joined=label == "to"))
     made.append(control("note", "note", "text", "note", aria="note", wide=220))
     return made
+
+
+def _number(name: str, label: str, words: str, gesture: str, joined: bool) -> Part:
+    unit = {"unit": "µm"} if name in ("width", "high") else {}
+    more: Part = {"arg": name, "aria": f"{words} in µm", "digits": 2, "joined": joined, **unit}
+    return control(name, label, "number", gesture, **more)

@@ -258,7 +258,7 @@ class BoundarySession(BoundaryDoing):
         return {
             "message": warning,
             "level": "warning" if warning else "info",
-            "title": map_title(self.ds),
+            "title": " · ".join(filter(None, ["Boundaries", map_title(self.ds)])),
             "selected": state.selected,
             "cut": cut.model_dump(mode="json"),
             "cuts": [c.name for c in state.picks.cuts],

@@ -98,12 +98,13 @@ class CutOnMap extends CutParts {
       panel.cased(ctx, [a, e], "#fff", this.hot("cut_body") ? 3.4 : 2);
     });
     panel.pins = this.pins = [];
+    const names = this.beside(cut, g);
     for (const m of this.selectedLast()) {
       const chosen = m.name === this.screen.selected, tick = this.across(cut, g, m.position);
       if (!panel.inside([(tick[0][0] + tick[1][0]) / 2, (tick[0][1] + tick[1][1]) / 2])) continue; // zoomed away
       panel.cased(ctx, tick, chosen ? "#ffab40" : "#fff", chosen || this.hot("boundary_move", m.name) ? 4 : 2.4);
-      const out = tick[1][1] <= tick[0][1] ? tick[1] : tick[0], up = Math.sign(out[0] - tick.find((p) => p !== out)[0]);
-      this.pins.push(panel.pin(ctx, m.name, clamp(out[0] + up * 9, b.x + 9, b.x + b.w - 9), clamp(out[1] - 9, b.y + 9, b.y + b.h - 9), chosen, up, true));
+      const { x, y, up } = names.get(m.name);
+      this.pins.push(panel.pin(ctx, m.name, x, y, chosen, up, true));
     }
     const w = panel.mapPoint(this.widthHandle(cut, g)), r = this.hot("cut_width") ? 6.5 : 5, line = { fillStyle: "#fff", strokeStyle: "rgba(0,0,0,0.75)", lineWidth: 1.6 };
     if (this.seen(w)) { Object.assign(ctx, line); ctx.beginPath(); ctx.rect(w[0] - r, w[1] - r, 2 * r, 2 * r); ctx.fill(); ctx.stroke(); }
@@ -113,6 +114,17 @@ class CutOnMap extends CutParts {
       ctx.beginPath(); ctx.arc(...p, this.hot(kind) ? 10.5 : 9, 0, 7); ctx.fill(); ctx.stroke();
       panel.text(ctx, letter, p[0], p[1] + 0.5, "center", "middle", "#111", this.view.font(11, "700"));
     }
+  }
+
+  beside(cut, g) { // where the names stand: at the upper end of the tick, or at the other if one is there already
+    const { x, y, w, h } = this.panel.frame, found = new Map();
+    for (const m of this.boundaries().toSorted((p, q) => p.position - q.position)) {
+      const tick = this.across(cut, g, m.position), ends = tick[1][1] <= tick[0][1] ? [tick[1], tick[0]] : tick;
+      const places = ends.map((p, i) => { const up = Math.sign(p[0] - ends[1 - i][0]); return { x: clamp(p[0] + up * 9, x + 9, x + w - 9), y: clamp(p[1] - 9, y + 9, y + h - 9), up }; });
+      const taken = (p) => [...found.values()].some((q) => Math.abs(p.x - q.x) < 24 && Math.abs(p.y - q.y) < 17);
+      found.set(m.name, places.find((p) => !taken(p)) ?? places[0]);
+    }
+    return found;
   }
 
   seen(p) { const b = this.panel.frame; return p[0] > b.x - 12 && p[0] < b.x + b.w + 12 && p[1] > b.y - 12 && p[1] < b.y + b.h + 12; }
@@ -235,15 +247,37 @@ class BoundariesOnProfile extends CutParts {
       for (const b of list) this.drawFit(ctx, b.fit, b.name === s.selected ? 2.8 : 1.8);
     });
     panel.pins = this.pins = [];
+    const names = this.apart(ctx, list);
     for (const b of this.selectedLast()) {
-      const chosen = b.name === s.selected, x = X(b.position);
-      panel.stroke(ctx, [[x, box.y], [x, box.y + box.h]], chosen ? k.fit : k.ink, chosen || this.hot("boundary_move", b.name) ? 2.4 : 1.4);
-      this.pins.push(panel.pin(ctx, b.name, clamp(x, box.x + 8, box.x + box.w - 8), box.y - 11, chosen, 1));
+      const chosen = b.name === s.selected, x = X(b.position), name = names.get(b.name);
+      panel.stroke(ctx, [...(Math.abs(name - x) > 9 ? [[name, box.y - 3]] : []), [x, box.y], [x, box.y + box.h]], chosen ? k.fit : k.ink, chosen || this.hot("boundary_move", b.name) ? 2.4 : 1.4);
+      this.pins.push(panel.pin(ctx, b.name, name, box.y - 11, chosen, 1));
       if (chosen) for (const d of b.window) { // grips
         ctx.fillStyle = k.fit; ctx.beginPath(); ctx.roundRect(X(d) - 3, box.y + box.h / 2 - 11, 6, 22, 3); ctx.fill();
       }
     }
     for (const [letter, x] of [["A", box.x], ["B", box.x + box.w]]) if (!panel.xAxis.bare) panel.text(ctx, letter, x, box.y + box.h + 24, "center", "top", k.ink, this.view.font(12, "700"));
+  }
+
+  apart(ctx, list) { // where the names stand: over their lines, or beside each other
+    const { panel } = this, { x, w } = panel.frame, at = new Map(), half = (b) => panel.pinWidth(ctx, b.name) / 2;
+    let edge = -Infinity;
+    const inOrder = [...list].sort((a, b) => a.position - b.position);
+    for (const b of inOrder) { // pushed to the right where the one before ends
+      const p = Math.max(clamp(panel.X(b.position), x + 8, x + w - 8), edge + half(b) + 1);
+      at.set(b.name, p); edge = p + half(b) + (b.name === this.screen.selected ? CROSS : 0);
+    }
+    edge = x + w + 16;
+    for (const b of inOrder.toReversed()) { // and back from the end of the panel
+      const own = half(b) + (b.name === this.screen.selected ? CROSS : 0), p = Math.min(at.get(b.name), edge - own - 1);
+      at.set(b.name, p); edge = p - half(b);
+    }
+    return at;
+  }
+
+  covered(count) {
+    const p = this.screen.profile;
+    for (let i = 0; i < p.distance.length; i++) if (known(p.fraction[i])) count(this.panel.point(p.distance[i], p.fraction[i]));
   }
 
   drawFit(ctx, fit, width) {

@@ -149,16 +149,36 @@ class Marks {
   }
 
   drawLegend(ctx, marks) {
-    const { panel } = this, box = panel.frame, font = this.view.font(11); ctx.font = font;
+    const { panel } = this, font = this.view.font(11);
     if (!marks.length) return;
-    const wide = Math.max(...marks.map((m) => ctx.measureText(m.legend).width)) + 34, left = box.x + box.w - wide;
-    ctx.globalAlpha = 0.8; ctx.fillStyle = panel.ink.paper; ctx.fillRect(left - 2, box.y + 4, wide, 16 * marks.length + 4); ctx.globalAlpha = 1;
+    ctx.font = font;
+    const wide = Math.max(...marks.map((m) => ctx.measureText(m.legend).width)) + 34, high = 16 * marks.length + 4;
+    const { left, top } = this.corner(wide, high);
+    ctx.globalAlpha = 0.8; ctx.fillStyle = panel.ink.paper; ctx.fillRect(left - 2, top, wide, high); ctx.globalAlpha = 1;
     marks.forEach((m, i) => {
-      const y = box.y + 14 + 16 * i, style = panel.style(m.style, m.type === "line" ? "fit" : "data");
+      const y = top + 10 + 16 * i, style = panel.style(m.style, m.type === "line" ? "fit" : "data");
       if (m.type === "points") { ctx.beginPath(); ctx.arc(left + 11, y, 3, 0, 7); ctx.fillStyle = style; ctx.fill(); }
       else panel.stroke(ctx, [[left + 2, y], [left + 20, y]], style, m.type === "band" ? 7 : 2, m.dash);
       panel.text(ctx, m.legend, left + 26, y, "left", "middle", panel.ink.ink, font);
     });
+  }
+
+  corner(wide, high) { // the one that hides the least; it rests while something is dragged
+    const { x, y, w, h } = this.panel.frame, right = x + w - wide - 2, low = y + h - high - 4;
+    const places = [[right, y + 4], [x + 8, y + 4], [right, low], [x + 8, low]].map(([left, top]) => ({ left, top }));
+    if (this.view.drag && this.kept !== undefined) return places[this.kept];
+    const hidden = places.map(() => 0);
+    const count = ([px, py], weight = 1) => places.forEach(({ left, top }, i) => { if (px > left - 8 && px < left + wide + 8 && py > top - 8 && py < top + high + 8) hidden[i] += weight; });
+    for (const owner of this.panel.interactors) owner.covered?.(count);
+    return places[(this.kept = hidden.indexOf(Math.min(...hidden)))];
+  }
+
+  covered(count) { // places in px that a legend should not hide
+    const { panel } = this;
+    for (const m of this.list) {
+      if (m.type === "vline") for (let y = panel.frame.y; y < panel.frame.y + panel.frame.h; y += 8) count([panel.X(m.at), y]);
+      else if (m.x?.length !== undefined && m.y) for (let i = 0; i < m.x.length; i++) if (known(m.x[i]) && known(m.y[i])) count(panel.point(m.x[i], m.y[i]), m.type === "points" ? 4 : 1);
+    }
   }
 
   // ------------------------------------------------------------------------------ the pointer

@@ -123,10 +123,10 @@ class Page {
   // ----------------------------------------------------------------------------------- controls
   control(spec) { // {key, label, kind, gesture, arg, where: "bar" | "above" | "below", ...}
     const parent = { bar: this.buttons, above: this.above, below: this.below }[spec.where ?? "below"];
-    const wrap = make("label", spec.kind === "check" ? "lliso-check" : "", parent, { text: spec.label ?? "", title: spec.title ?? "" });
+    const wrap = make("label", [spec.kind === "check" ? "lliso-check" : "", spec.joined ? "lliso-joined" : ""].join(" ").trim(), parent, { text: spec.label ?? "", title: spec.title ?? "" });
     const common = { "aria-label": spec.aria ?? spec.label ?? spec.key, "data-key": spec.key };
     const input = spec.kind === "select" ? make("select", "", wrap, common) : make("input", "", wrap, { type: { check: "checkbox" }[spec.kind] ?? spec.kind, step: String(spec.step ?? "any"), spellcheck: "false", ...common, ...(spec.most ? { maxlength: String(spec.most) } : {}) });
-    for (const k of ["min", "max"]) if (spec[k] !== undefined) input.setAttribute(k, spec[k]);
+    for (const k of ["min", "max", "placeholder"]) if (spec[k] !== undefined) input.setAttribute(k, spec[k]);
     if (spec.wide) input.style.width = `${spec.wide}px`;
     if (spec.unit) wrap.append(spec.unit);
     Object.assign(input, { spec, wrap });
@@ -217,13 +217,13 @@ class Page {
     if (key === this.tableKey) { this.refillTable(s, rows, nameOf); return; }
     this.tableKey = key;
     const focused = document.activeElement?.closest?.("[data-row]")?.dataset.row;
-    const head = make("tr", "", make("thead"));
+    const head = make("tr", "", make("thead")), units = s.columns.some((c) => c.unit);
     const words = s.columns.map((c) => (s.rows.some((r) => (r[c.key] ?? "").length > 28) ? "lliso-words" : ""));
     for (const [i, c] of s.columns.entries()) {
       const way = this.sorted?.key === c.key ? (this.sorted.down ? "descending" : "ascending") : "none";
       const th = make("th", words[i], head, { scope: "col", "data-key": c.key, "aria-sort": way });
       make("button", "", th, { type: "button", text: c.label + { none: "", ascending: " ▲", descending: " ▼" }[way], title: "sort by this column" });
-      make("small", "", th, { text: c.unit || "\u00a0" });
+      if (units) make("small", "", th, { text: c.unit || "\u00a0" });
     }
     const body = make("tbody");
     for (const row of rows) {

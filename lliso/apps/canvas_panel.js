@@ -42,7 +42,10 @@ class Panel {
     if (!force && this.w === width && this.h === height && this.ratio === ratio) return false;
     Object.assign(this, { w: width, h: height, ratio });
     this.holder.style.height = `${height}px`;
-    for (const c of this.canvas) { c.width = Math.round(width * ratio); c.height = Math.round(height * ratio); }
+    for (const c of this.canvas) { // its size on the page is that of its pixels, whatever the column's
+      c.width = Math.round(width * ratio); c.height = Math.round(height * ratio);
+      c.style.width = `${c.width / ratio}px`; c.style.height = `${c.height / ratio}px`;
+    }
     return true;
   }
 
@@ -123,9 +126,9 @@ class Panel {
     return found.sort((a, b) => a.rank - b.rank);
   }
 
+  pinWidth(ctx, name) { ctx.font = this.view.font(11.5, "600"); return Math.max(18, ctx.measureText(name).width + 10); }
   pin(ctx, name, x, y, chosen, way, dark = false) { // a label; the selected one's has a cross, beside the name
-    const font = this.view.font(11.5, "600"), area = this.frame; ctx.font = font;
-    const w = Math.max(18, ctx.measureText(name).width + 10), ink = dark ? "#111" : this.ink.paper;
+    const font = this.view.font(11.5, "600"), area = this.frame, w = this.pinWidth(ctx, name), ink = dark ? "#111" : this.ink.paper;
     const room = (s) => (s > 0 ? x + w / 2 + CROSS <= area.x + area.w : x - w / 2 - CROSS >= area.x);
     const side = room(way || 1) ? way || 1 : -way || -1, extra = chosen ? CROSS : 0;
     ctx.fillStyle = chosen ? (dark ? "#ffab40" : this.ink.fit) : dark ? "rgba(255,255,255,0.92)" : this.ink.muted;

@@ -30,11 +30,17 @@ function niceStep(span, most) {
   const raw = span / Math.max(1, most), ten = 10 ** Math.floor(Math.log10(raw));
   return [1, 2, 5, 10].map((m) => m * ten).find((s) => s >= raw * 0.999);
 }
+function multiples(step, low, high) {
+  const at = [];
+  for (let k = Math.ceil(low / step - 1e-6); k * step <= high + step * 1e-6; k++) at.push(k * step);
+  return at;
+}
 function ticks(low, high, most) {
   if (!(high > low)) return { step: 1, at: [low], digits: 2 };
-  const step = niceStep(high - low, most), at = [];
-  for (let k = Math.ceil(low / step - 1e-6); k * step <= high + step * 1e-6; k++) at.push(k * step);
-  return { step, at, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
+  for (let room = most; ; room++) { // one number alone is no scale
+    const step = niceStep(high - low, room), at = multiples(step, low, high);
+    if (at.length > 1 || room > most + 9) return { step, at, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
+  }
 }
 const number = (v, digits) => (Math.abs(v) < 1e-12 && digits < 12 ? 0 : v).toFixed(digits).replace("-", "−");
 const compact = (v) => { // a number of any size for a read-out

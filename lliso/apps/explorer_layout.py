@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lliso.apps.parts import button, control, curve_panel, image_panel, key
+from lliso.apps.parts import AWAY, button, control, curve_panel, image_panel, key
 
 #: perceptually even, told apart by colour-blind readers; the last is for signed quantities
 CMAPS = ("viridis", "cividis", "inferno", "gray", "RdBu_r")
@@ -27,18 +27,17 @@ HELP = (
 
 def explorer_layout(stages: Sequence[str], overlay: bool) -> dict[str, Any]:
     """Return the layout of the explorer for these stages."""
-    panels = [
-        image_panel(f"map:{stage}", stage, link="xy", y={"label": "y (µm), away from the source"})
-        for stage in stages
-    ]
-    panels.append(image_panel("change", "Change", link="xy", hidden=True))
-    panels.append(curve_panel("contrast", "Ends of the colours", tall=150, top=8))
+    panels = [image_panel(f"map:{stage}", stage, link="xy", y=AWAY) for stage in stages]
+    panels.append(image_panel("change", "Change", link="xy", hidden=True, y=AWAY))
+    panels.append(curve_panel("contrast", "Colours: drag low and high", tall=150, top=8))
     controls = [
         _setting("quantity", "show", "select"),
         _setting("species", "of", "select"),
         _setting("cmap", "colours", "select"),
         _setting("low_percent", "percentiles", "number", digits=2, min=0, max=100, wide=64),
-        _setting("high_percent", "to", "number", digits=2, min=0, max=100, wide=64, unit="%"),
+        _setting(
+            "high_percent", "to", "number", digits=2, min=0, max=100, wide=64, unit="%", joined=True
+        ),
         *(
             control(
                 name,
@@ -51,6 +50,7 @@ def explorer_layout(stages: Sequence[str], overlay: bool) -> dict[str, Any]:
                 empty=True,
                 digits=6,
                 title="empty: by the percentile",
+                joined=name == "high",
                 aria=f"{name} end of the colours",
             )
             for name, words in (("low", "limits"), ("high", "to"))

@@ -24,9 +24,12 @@ _BINS = 80
 
 def title_of(look: Look, ds: xr.Dataset) -> str:
     """Return what is shown, in words."""
-    words = f"counts of {look.species}" if look.quantity == "counts" else QUANTITIES[look.quantity]
-    simulated = " · simulated" if ds.attrs.get("simulated") else ""
+    words, simulated = _words(look), " · simulated" if ds.attrs.get("simulated") else ""
     return f"{words[0].upper()}{words[1:]}{simulated}"
+
+
+def _words(look: Look) -> str:
+    return f"counts of {look.species}" if look.quantity == "counts" else QUANTITIES[look.quantity]
 
 
 def panels_of(
@@ -47,7 +50,7 @@ def panels_of(
             reads.insert(0, [f"{stage}|shown", "step", 1, " σ"])
         panels[f"map:{stage}"] = _image(look, ds, [shown, *over], reads)
     panels["change"] = _change(look, maps, images)
-    panels["contrast"] = _contrast(images.stages(look), low, high)
+    panels["contrast"] = _contrast(images.stages(look), low, high, _words(look))
     return panels
 
 
@@ -75,7 +78,7 @@ def _change(look: Look, maps: Mapping[str, xr.Dataset], images: Images) -> Part:
     return {"hidden": False, "title": title, **_image(look, maps[stages[0]], [shown], reads)}
 
 
-def _contrast(images: list[FloatArray], low: float, high: float) -> Part:
+def _contrast(images: list[FloatArray], low: float, high: float, label: str) -> Part:
     ends = colour_limits(images, 0.1, 99.9)
     reach = max(ends[1], high) - min(ends[0], low)
     first, last = min(ends[0], low) - 0.02 * reach, max(ends[1], high) + 0.02 * reach
@@ -89,7 +92,7 @@ def _contrast(images: list[FloatArray], low: float, high: float) -> Part:
     most = float(heights.max()) * 1.08 or 1.0
     return {
         "marks": marks,
-        "x": {"label": "value", "range": [first, last]},
+        "x": {"label": label, "range": [first, last]},
         "y": {"label": "pixels", "range": [0, most], "compact": True},
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lliso.apps.parts import axis, button, control, curve_panel, image_panel, key
+from lliso.apps.parts import AWAY, Part, axis, button, control, curve_panel, image_panel, key
 
 HELP = (
     ("click a boundary", "select it: its row, its bar in the histogram"),
@@ -26,12 +26,11 @@ COLOURS = {
     "probability": ("probability", "probability of a boundary"),
 }
 #: what a click on the map does
-MODES = {"look": "selects", "merge": "merges two grains", "split": "splits a grain"}
+MODES = {"look": "selects", "merge": "merges two grains (M)", "split": "splits a grain (S)"}
 
 
 def network_layout() -> dict[str, Any]:
     """Return the layout of the view of a grain network."""
-    place: Any = {"where": "above"}
     return {
         "title": "Grain network",
         "aria": "Map with its grain boundaries and their histogram; press ? for the keys",
@@ -40,37 +39,10 @@ def network_layout() -> dict[str, Any]:
         "empty": "No boundary is this probable.",
         "below": "split a grain along a line",
         "panels": [
-            image_panel("map", "Map"),
+            image_panel("map", "Map", y=AWAY),
             curve_panel("histogram", "Boundaries", y=axis("boundaries")),
         ],
-        "controls": [
-            control("colour", "colour by", "select", "colour", **place),
-            control(
-                "least",
-                "probability ≥",
-                "number",
-                "least",
-                min=0,
-                max=1,
-                step=0.05,
-                digits=2,
-                wide=64,
-                title="boundaries less probable are not shown",
-                **place,
-            ),
-            control("mode", "a click", "select", "mode", title="V, M, S", **place),
-            control("outlines", "outlines of grains", "check", "outlines", **place),
-            control(
-                "line",
-                "split along",
-                "text",
-                "split_line",
-                wide=200,
-                title="x, y; x, y in µm",
-                aria="split along x, y; x, y in µm",
-                unit="µm",
-            ),
-        ],
+        "controls": _controls(),
         "buttons": [
             button(
                 "Merge its grains",
@@ -94,6 +66,21 @@ def network_layout() -> dict[str, Any]:
         "code": True,
         "file": True,
     }
+
+
+def _controls() -> list[Part]:
+    place: Any = {"where": "above"}
+    least = {"min": 0, "max": 1, "step": 0.05, "digits": 2, "wide": 64, **place}
+    least["title"] = "boundaries less probable are not shown"
+    along = {"wide": 200, "unit": "µm", "placeholder": "x, y; x, y"}
+    along |= {"aria": "split along x, y; x, y in µm", "title": "corners of the line, two or more"}
+    return [
+        control("colour", "colour by", "select", "colour", **place),
+        control("least", "probability ≥", "number", "least", **least),
+        control("mode", "a click", "select", "mode", title="V, M, S", **place),
+        control("outlines", "outlines of grains", "check", "outlines", **place),
+        control("line", "split along", "text", "split_line", **along),
+    ]
 
 
 def what_to_click(mode: str, second: bool) -> str:

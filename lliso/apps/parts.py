@@ -196,7 +196,8 @@ def control(
     **more
         ``arg`` (default ``value``), ``args``, ``where`` (``bar``, ``above`` or ``below`` the
         panels), ``aria``, ``title``, ``unit``, ``digits``, ``min``, ``max``, ``step``, ``wide``
-        (px), ``most`` (characters), ``empty`` (bool: may be left empty, sent as None).
+        (px), ``most`` (characters), ``empty`` (bool: may be left empty, sent as None), ``joined``
+        (bool: belongs to the control before it), ``placeholder`` (what an empty box says).
     """
     return {"key": key, "label": label, "kind": kind, "gesture": gesture, **_only(more, _CONTROL)}
 
@@ -309,12 +310,14 @@ def words(text: str, x: float = 0.0, y: float = 0.0, **more: Any) -> Part:
     return _mark("text", data, more, {"corner", "row", "align", "bold", "style"})
 
 
+#: the y axis of a map (see DATA of the schema: y grows away from the source)
+AWAY = {"label": "y (µm), away from the source"}
 _PANEL = {"result", "hidden", "click", "brush", "args", "marks", "x", "y", "interactors"}
 _IMAGE = {"link", "grow", "layers", "extent", "bar", "mark", "reads"}
 _CURVE = {"under", "tall", "top", "low"}
 _LAYER = {"low", "high", "cmap", "log", "opacity", "smooth", "clear", "transform", "swipe"}
 _CONTROL = {"arg", "args", "where", "aria", "title", "unit", "digits", "min", "max", "step"}
-_CONTROL |= {"wide", "most", "empty"}
+_CONTROL |= {"wide", "most", "empty", "joined", "placeholder"}
 #: what every mark may have: its name, how it is reached, how it is drawn
 _MARK = {"name", "click", "move", "remove", "args", "alpha", "legend", "outside"}
 _LINE = {"width", "dash", "cased"}

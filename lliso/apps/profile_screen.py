@@ -77,7 +77,7 @@ def profile_screen(sample: SampleProfiles, choices: ProfileChoices, found: xr.Da
             "profile": {
                 "marks": [*_data(sample, choices, found), *_handles(choices, found, ends)],
                 "x": axis("", ends, bare=True),
-                "y": axis("⁶Li fraction C", _heights(sample, choices, found)),
+                "y": axis("isotope fraction C", _heights(sample, choices, found)),
                 "result": _result(found),
             },
             "residuals": _residuals(sample, found, ends),

@@ -67,7 +67,7 @@ class ProfileSession(Session[ProfileState]):
         If a profile cannot be fitted.
     """
 
-    _noun = "choices"
+    _noun = "file of choices"
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lliso.apps.parts import button, control, image_panel, key
+from lliso.apps.parts import AWAY, Part, button, control, image_panel, key
 
 HELP = (
     ("click the map, then the image", "set a landmark: the same point in both, in either order"),
@@ -29,6 +29,9 @@ SHOWN = ("fraction", "total")
 
 def registration_layout() -> dict[str, Any]:
     """Return the layout of the registration app."""
+    clicks = {side: {"click": "place", "args": {"side": side}} for side in ("map", "image")}
+    axes = {"x": {"label": "u (µm)"}, "y": {"label": "v (µm)"}}
+    refine = "R: move the image until its lines lie on the edges in C"
     return {
         "title": "Registration",
         "aria": "Map and microscope image with landmarks; press ? for the keys",
@@ -37,25 +40,12 @@ def registration_layout() -> dict[str, Any]:
         "empty": "No landmarks yet: click a point of the map, then the same one in the image.",
         "below": "selected landmark in µm",
         "panels": [
-            image_panel("map", "Map", click="place", args={"side": "map"}),
-            image_panel(
-                "image",
-                "Image",
-                click="place",
-                args={"side": "image"},
-                x={"label": "u (µm)"},
-                y={"label": "v (µm)"},
-                bar=False,
-            ),
+            image_panel("map", "Map", y=AWAY, **clicks["map"]),
+            image_panel("image", "Image", bar=False, **axes, **clicks["image"]),
         ],
         "controls": [*_above(), *_below()],
         "buttons": [
-            button(
-                "Refine on edges",
-                "refine",
-                "R: move the image until its lines lie on the edges in C",
-                needs="refine",
-            ),
+            button("Refine on edges", "refine", refine, needs="refine"),
             button("Remove landmark", "remove", "Delete", needs="remove", where="below"),
         ],
         "keys": [
@@ -76,9 +66,9 @@ def registration_layout() -> dict[str, Any]:
 def _above() -> list[dict[str, Any]]:
     place: Any = {"where": "above"}
     return [
-        control("quantity", "map", "select", "show", **place),
+        control("quantity", "show", "select", "show", **place),
         control("kind", "transform", "select", "kind", **place),
-        control("lines", "its lines", "select", "lines", title="boundaries in the image", **place),
+        control("lines", "boundaries in the image", "select", "lines", **place),
         control("overlay", "overlay", "check", "overlay", title="O", **place),
         control(
             "opacity", "opacity", "range", "opacity", min=0, max=1, step=0.05, wide=100, **place
@@ -108,10 +98,7 @@ def _below() -> list[dict[str, Any]]:
         ("u", "image u", "u in the image"),
         ("v", "v", "v in the image"),
     ):
-        unit = {"unit": "µm"} if name == "v" else {}
-        made.append(
-            control(
-                name, label, "number", "numbers", arg=name, digits=2, aria=f"{words} in µm", **unit
-            )
-        )
+        more: Part = {"unit": "µm"} if name == "v" else {}
+        more |= {"arg": name, "digits": 2, "aria": f"{words} in µm", "joined": name in ("y", "v")}
+        made.append(control(name, label, "number", "numbers", **more))
     return made

@@ -51,14 +51,14 @@ if TYPE_CHECKING:
 _FACTORS = (100.0, 50.0, 20.0, 10.0, 5.0, 2.0)
 _LONGEST = 0.1
 _COLUMNS = (
-    ("landmark", "Landmark", ""),
+    ("landmark", "landmark", ""),
     ("x", "x", "µm"),
     ("y", "y", "µm"),
     ("u", "u", "µm"),
     ("v", "v", "µm"),
-    ("residual", "Residual", "µm"),
-    ("left_out", "Left out", "µm"),
-    ("flag", "Remarks", ""),
+    ("residual", "residual", "µm"),
+    ("left_out", "left out", "µm"),
+    ("flag", "remarks", ""),
 )
 
 
@@ -209,13 +209,19 @@ class RegistrationSession(RegistrationGestures):
                     "layers": [layer("image", cmap="gray", smooth=True)],
                     "extent": list(self.extents["image"]),
                     "marks": self._marks(state, "image", found),
-                    "result": summary(found) if found is not None else why,
+                    "result": summary(found) if found is not None else self._lacking(state) or why,
                 },
             },
             "controls": self._controls(state, found),
             "can": {"refine": found is not None, "remove": self.chosen(state) is not None},
             **table(_COLUMNS, self._rows(state, fitted)),
         }
+
+    @staticmethod
+    def _lacking(state: RegistrationState) -> str:
+        lacking = KINDS[state.kind] // 2 - len(state.picks.landmarks)
+        more = f"{lacking} more landmark{'s' if lacking > 1 else ''}"
+        return f"needs {more} for this transform" if lacking > 0 else ""
 
     @staticmethod
     def _ask(state: RegistrationState) -> str:

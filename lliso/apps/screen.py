@@ -181,7 +181,7 @@ def residuals_on_screen(
         "hidden": not fits,
         "marks": [*marks, points(x, r, "data", size=1.8)],
         "x": axis("", (0.0, length), bare=True),
-        "y": axis("rest (σ)", (-reach, reach)),
+        "y": axis("residual (σ)", (-reach, reach)),
     }
 
 

@@ -134,6 +134,8 @@ class OtherStages:
     def marks(self, picks: Picks, cut: LineCut) -> list[Part]:
         """Return the profiles of the other stages along a cut, with their fits."""
         found = []
+        if self._maps:  # the profile itself, of which nothing but its name is missing
+            found.append(line([], [], "data", legend=str(self._ds.attrs.get("stage", "this map"))))
         for i, name in enumerate(self._maps):
             colour = f"c{(1, 2, 3, 4)[i % 4]}"
             sums = self._live[name].sums(cut)

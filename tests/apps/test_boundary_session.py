@@ -724,7 +724,7 @@ def test_image(session, ds):
     assert image.pixels.min() == 1
     assert image.pixels.max() == 255
     assert 0 < image.low < image.high < 1
-    assert session.screen()["title"] == "59 h · simulated"
+    assert session.screen()["title"] == "Boundaries · 59 h · simulated"
     assert image.extent[::2] == pytest.approx((0, 0), abs=1e-9)
 
 
@@ -790,4 +790,4 @@ def test_a_nudge_stays_where_it_was_put(marked):
 def test_a_simulated_map_says_so_once(ds):
     simulated = ds.assign_attrs(stage="59 h", instrument="simulated", simulated=1)
     title = BoundarySession(simulated, d_bulk=2.6e-8).screen()["title"]
-    assert title == "59 h · simulated"
+    assert title == "Boundaries · 59 h · simulated"

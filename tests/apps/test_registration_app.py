@@ -294,7 +294,7 @@ def test_what_cannot_be_is_refused_and_nothing_changes(session, kind, args, mess
 
 def test_too_few_landmarks_are_said_and_nothing_can_be_refined(session):
     screen = set_landmarks(session, "1")
-    assert screen["panels"]["image"]["result"] == "a similarity transform needs 2 landmarks, got 1"
+    assert screen["panels"]["image"]["result"] == "needs 1 more landmark for this transform"
     assert not screen["can"]["refine"]
     with pytest.raises(ValueError, match="needs 2 landmarks, got 1"):
         session.gesture("refine")
