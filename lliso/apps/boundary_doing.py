@@ -238,7 +238,7 @@ class BoundaryDoing(Session[State]):
         for i, ghost in enumerate(self._state.proposed):
             if f"ghost {i}" == name:
                 return ghost
-        raise ValueError(f"there is no proposal {name!r}; propose again")
+        raise ValueError(f"there is no proposal {name!r}; P proposes boundaries on this cut")
 
     def _without(self, name: str) -> tuple[LineCut, tuple[tuple[float, float], ...]]:
         gone = self._ghost(name)

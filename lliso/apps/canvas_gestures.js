@@ -1,6 +1,8 @@
 // The pointer and the keys of a canvas view: what lies under the pointer is asked of the panels'
 // interactors; drags, clicks and keys become gestures of the session.
 
+const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+
 class Pointing extends Page {
   press(e, panel) {
     this.stage.focus({ preventScroll: true });
@@ -110,10 +112,31 @@ class Pointing extends Page {
     if (f) panel.zoom(factor, [f.x + f.w / 2, f.y + f.h / 2]);
   }
 
+  panBy([right, up], coarse) { // a map that is zoomed, by a tenth of what is seen, or a half
+    const panel = this.shownPanels.find((q) => q instanceof ImagePanel && this.zooms[q.spec.link ?? q.name]);
+    if (!panel) return false;
+    const r = panel.range, share = coarse ? 0.5 : 0.1;
+    panel.pan(r, right * share * (r.x1 - r.x0), up * share * (r.y1 - r.y0));
+    return true;
+  }
+
+  lookBeside([right, up], coarse) { // read the maps without a mouse: a cursor on all of them, pixel by pixel
+    const panel = this.shownPanels.find((q) => q instanceof ImagePanel), image = panel?.image(panel.layers[0]?.image);
+    if (!image) return;
+    const { link } = panel.spec, r = panel.range, by = coarse ? 10 : 1, sizes = [(image.x1 - image.x0) / image.nx, (image.y1 - image.y0) / image.ny];
+    const middle = (low, high, start, size) => start + (Math.floor(((low + high) / 2 - start) / size) + 0.5) * size;
+    const at = this.cursors[link]?.at ?? [middle(r.x0, r.x1, image.x0, sizes[0]), middle(r.y0, r.y1, image.y0, sizes[1])];
+    const moved = this.cursors[link] ? [at[0] + right * by * sizes[0], at[1] + up * by * sizes[1]] : at; // the first press shows where it is
+    this.cursors[link] = { panel: null, at: [clamp(moved[0], r.x0, r.x1), clamp(moved[1], r.y0, r.y1)] };
+    for (const p of this.shownPanels) if (p instanceof ImagePanel && p.spec.link === link) p.draw();
+    this.say(panel.reading(this.cursors[link].at), "info"); // for those who hear it
+  }
+
   // ---------------------------------------------------------------------------------------- keys
   key(e) {
     const k = e.key.length === 1 ? e.key.toLowerCase() : e.key, command = e.ctrlKey || e.metaKey;
     if (command) {
+      if (WAYS[k] && this.panBy(WAYS[k], e.shiftKey)) e.preventDefault();
       if (k === "z" || k === "y") { e.preventDefault(); this.send(k === "y" || e.shiftKey ? "redo" : "undo", true); }
       return;
     }
@@ -131,7 +154,7 @@ class Pointing extends Page {
     if (own[k]) { e.preventDefault(); if (!e.repeat) own[k](); return; }
     for (const panel of this.shownPanels) for (const owner of panel.interactors) if (panel.frame && owner.key?.(e, k)) { e.preventDefault(); return; }
     const bound = (this.layout.keys ?? []).find((spec) => spec.key === k || spec.key === e.key); // {key, gesture, args} or {key, focus}
-    if (!bound) return;
+    if (!bound) { if (WAYS[k] && this.layout.cursor) { e.preventDefault(); this.lookBeside(WAYS[k], e.shiftKey); } return; }
     e.preventDefault();
     if (e.repeat && !bound.repeat) return;
     if (bound.focus) this.inputs[bound.focus].select?.() ?? this.inputs[bound.focus].focus(); else if (!bound.needs || this.screen[bound.needs] != null) this.send(bound.gesture, true, bound.args ?? {});

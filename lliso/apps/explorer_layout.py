@@ -13,7 +13,8 @@ CMAPS = ("viridis", "cividis", "inferno", "gray", "RdBu_r")
 HELP = (
     ("point at a map", "read x, y, C ± σ and counts, the same place on the maps beside"),
     ("wheel, Page ↑ ↓", "zoom (Ctrl + wheel without a click before); Home: all of it"),
-    ("drag a zoomed map", "move it, and those beside"),
+    ("arrows", "read the maps without a mouse (Shift: ten pixels on)"),
+    ("drag a zoomed map", "move it, and those beside (Ctrl + arrows; Shift: far)"),
     ("drag low or high", "in the histogram: the ends of the colours"),
     ("P", "ends of the colours by percentiles again"),
     ("S", "symmetric about the median, or not"),
@@ -21,6 +22,7 @@ HELP = (
     ("D", "change between the last and the first stage, or not"),
     ("[ and ]", "finer or coarser binning, for the eye only"),
     ("Ctrl Z, Ctrl Y", "undo, redo"),
+    ("Esc", "cancel a drag; close a pop-up"),
     ("?", "show or hide this"),
 )
 
@@ -86,6 +88,7 @@ def explorer_layout(stages: Sequence[str], overlay: bool) -> dict[str, Any]:
         "exports": ["svg", "pdf", "png"],
         "code": True,
         "zoom": "zoom",
+        "cursor": True,
     }
 
 

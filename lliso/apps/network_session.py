@@ -317,6 +317,13 @@ class NetworkSession(Session[NetworkState]):
             raise ValueError(f"the histogram has {self.shown.heights.size} bars, got {name}")
         return replace(self._state, bin=None if self._state.bin == name else int(name))
 
+    def _do_step_bin(self, _final: bool, by: int) -> NetworkState:
+        filled = [int(k) for k in self.shown.heights.nonzero()[0]]
+        if not filled:
+            raise ValueError("the histogram is empty")
+        at = filled.index(self._state.bin) + by if self._state.bin in filled else min(by, 0)
+        return replace(self._state, bin=filled[at % len(filled)])
+
     def _do_colour(self, _final: bool, value: str) -> NetworkState:
         if value not in COLOURS:
             raise ValueError(f"boundaries are coloured by {', '.join(COLOURS)}, got {value!r}")

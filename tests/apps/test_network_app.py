@@ -103,6 +103,18 @@ def test_a_bar_highlights_its_boundaries_and_a_boundary_its_bar(session):
     assert screen["panels"]["map"]["result"].startswith(f"{name}: ")
 
 
+def test_keys_go_from_one_filled_bar_to_the_next(session):
+    filled = [int(k) for k in np.flatnonzero(session.shown.heights)]
+    session.gesture("step_bin", by=1)
+    seen = [session.state.bin]
+    for _ in filled:
+        session.gesture("step_bin", by=1)
+        seen.append(session.state.bin)
+    assert seen == [*filled, filled[0]]
+    session.gesture("step_bin", by=-1)
+    assert session.state.bin == filled[-1]
+
+
 def test_boundaries_are_where_the_grains_meet(session):
     (mark,) = [m for m in session.screen()["panels"]["map"]["marks"] if m["name"] == "measured"]
     ends = dict(zip(mark["names"], mark["lines"], strict=True))

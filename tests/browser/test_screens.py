@@ -147,3 +147,56 @@ def test_it_fits_and_is_sharp_at_every_device_scale(lab, server, name):
             nb.wait(SHARP, ratio)
             assert nb.page.evaluate(WRONG, ratio) == []
             shoot(screen, f"{name}_{state}_{ratio}")
+    keys_do_what_the_layout_says(nb)
+    if nb.page.locator(".lliso-map, [class^='lliso-map:']").count():
+        maps_are_moved_and_read_with_keys(nb, reads=name == "explorer")
+    assert nb.cells() == 2
+
+
+def keys_do_what_the_layout_says(nb):
+    """Every key of the layout sends its gesture (held back here: only the key is tried)."""
+    nb.page.evaluate(
+        """() => { const { view } = document.querySelector('.lliso-app');
+          view.sent = []; view.send = (kind, final, args) => { view.sent.push(kind); return 0; };
+          view.screen = { ...view.screen, selected: view.screen.selected ?? 'something' }; }"""
+    )
+    sent = "() => document.querySelector('.lliso-app').view.sent.splice(0)"
+    for spec in nb.ask("app.session.layout()['keys']"):
+        nb.focus()
+        nb.page.keyboard.press(spec["key"])
+        if "focus" in spec:
+            assert nb.page.evaluate("() => document.activeElement.dataset.key") == spec["focus"]
+        else:
+            assert nb.page.evaluate(sent) == [spec["gesture"]]
+    nb.focus()
+    nb.page.keyboard.press("?")
+    assert nb.page.locator(".lliso-help").is_visible()
+    nb.page.keyboard.press("Escape")
+    assert nb.page.locator(".lliso-help").is_hidden()
+
+
+def maps_are_moved_and_read_with_keys(nb, reads):
+    shown = """() => { const { view } = document.querySelector('.lliso-app');
+      return view.shownPanels.filter((p) => p.range).map((p) => p.range.x0 ?? null); }"""
+    whole = nb.page.evaluate(shown)
+    nb.focus()
+    nb.page.keyboard.press("PageUp")
+    zoomed = nb.page.evaluate(shown)
+    assert zoomed[0] > whole[0]
+    nb.page.keyboard.press("Control+ArrowLeft")
+    assert nb.page.evaluate(shown)[0] < zoomed[0]
+    nb.page.keyboard.press("Home")
+    assert nb.page.evaluate(shown) == whole
+    if not reads:
+        return
+    nb.page.keyboard.press("ArrowRight")
+    nb.page.keyboard.press("Shift+ArrowRight")
+    x, y, c, std = nb.ask(
+        "(lambda ds, i, j: [float(ds.x[i]), float(ds.y[j]), *(float(v[j, i]) for v in ("
+        "lambda f: (f.fraction, f.fraction_std))(lliso.isotope_fraction(ds)))])"
+        "(app.session.maps['59 h'], 266, 103)"
+    )
+    heads = nb.page.locator(".lliso-readout").all_inner_texts()
+    assert heads[0].startswith(f"x {x:.1f} µm   y {y:.1f} µm   C {c:.3f} ± {std:.3f}")
+    assert heads[1].startswith(f"x {x:.1f} µm   y {y:.1f} µm   C ")
+    assert nb.status() == " ".join(heads[0].split())
