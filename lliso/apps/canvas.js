@@ -45,9 +45,11 @@ class View extends Pointing {
     this.update();
   }
 
-  destroy() {
-    this.stop.abort(); this.observer.disconnect(); this.theme.disconnect(); clearTimeout(this.timer);
+  destroy() { // JupyterLab keeps every comm, and with it this element, until its kernel ends: it is left empty
+    this.stop.abort(); this.observer.disconnect(); this.theme.disconnect(); clearTimeout(this.timer); clearTimeout(this.zoomTimer);
     for (const [name, listener] of Object.entries(this.listeners)) this.model.off(name, listener);
+    this.root.remove();
+    this.root.view = null;
   }
 
   watchRatio() {

@@ -91,7 +91,9 @@ def open_view(
             f"the interactive view needs {err.name}; install it with: pip install 'lliso[lab]'. "
             f"Without it, {headless} do the same computation"
         ) from err
-    close_view(key)
+    before = close_view(key)
+    if before is not None:
+        before.session.forget()
     made = session()
     fallback = None if picture is None else lambda: _png(picture(made))
     return made, CanvasView(made, key=key, fallback_png=fallback)

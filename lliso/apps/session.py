@@ -53,6 +53,10 @@ if TYPE_CHECKING:
 
     from lliso.apps.parts import Picture
 
+#: what is left of a session after `Session.forget`
+_STAYS = {"path", "progress", "_state", "_past", "_future", "_sequence", "_message", "_level"}
+_STAYS |= {"_saved", "_read_as"}
+
 S = TypeVar("S")
 Screen = dict[str, Any]
 
@@ -194,6 +198,29 @@ class Session(Generic[S]):
 
     def close(self) -> None:
         """Let go of everything that was computed; what was picked stays readable."""
+
+    def forget(self) -> None:
+        """Let go of all but what was picked, as another app took the place of this one.
+
+        IPython keeps whatever a cell showed: with its map and images, every run of a cell would
+        leave as much behind.
+        """
+        self.close()
+        self._past.clear()
+        self._future.clear()
+        for name in [n for n in vars(self) if n not in _STAYS]:
+            delattr(self, name)
+        self._forgotten = True
+
+    if not TYPE_CHECKING:  # a type checker would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if vars(self).get("_forgotten") and not name.startswith("__"):
+                raise AttributeError(
+                    f"{name} is gone with its app, which was closed when its cell was run again; "
+                    "what was picked is still here: use the app that is open now"
+                )
+            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
 
     # gestures that every app has ---------------------------------------------------------------
     def _do_select(self, _final: bool, name: str | None) -> S:

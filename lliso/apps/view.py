@@ -1,5 +1,7 @@
 """The canvas view of every app: one anywidget, its JavaScript in the ``canvas*.js`` beside this.
 
+That is one module, which a page loads once however often a cell is run (``canvas_loader.js``).
+
 The view knows nothing of lithium: it shows what a session says is on the screen and hands it what a
 person did. A session is anything that follows `CanvasSession`; `lliso.apps.session.Session` says
 how to write one.
@@ -28,7 +30,7 @@ from lliso.apps.parts import Picture, packed
 
 log = logging.getLogger("lliso.apps")
 
-#: the parts of the one module that the browser gets; each may use what the ones before it define
+#: the parts of the one module that draws; each may use what the ones before it define
 SCRIPTS = (
     "canvas_tools.js",
     "canvas_panel.js",
@@ -40,6 +42,9 @@ SCRIPTS = (
     "canvas_gestures.js",
     "canvas.js",
 )
+
+#: the small module that every view brings to the page; it loads the other one once
+LOADER = "canvas_loader.js"
 
 #: what a notebook without the widget's part in the browser shows instead
 CURE = (
@@ -75,7 +80,10 @@ class CanvasSession(Protocol):
         """Return the figure as shown, or the table, as a file."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Let go of everything that was computed."""
+
+    def forget(self) -> None:
+        """Let go of all but the state: another app took the place of this one."""
 
 
 class CanvasView(anywidget.AnyWidget):
@@ -99,8 +107,11 @@ class CanvasView(anywidget.AnyWidget):
         only said in the status line.
     """
 
-    _esm = "\n".join((files("lliso.apps") / name).read_text("utf-8") for name in SCRIPTS)
+    _esm = (files("lliso.apps") / LOADER).read_text(encoding="utf-8")
     _css = (files("lliso.apps") / "canvas.css").read_text(encoding="utf-8")
+    _source = traitlets.Unicode(
+        "\n".join((files("lliso.apps") / name).read_text("utf-8") for name in SCRIPTS)
+    ).tag(sync=True)
     _layout = traitlets.Dict().tag(sync=True)
     _images = traitlets.Dict().tag(sync=True)
     _screen = traitlets.Dict().tag(sync=True)
@@ -149,7 +160,8 @@ class CanvasView(anywidget.AnyWidget):
         super().close()
         layout.close()
         self.session.close()
-        self._images = {}
+        # IPython keeps what a cell showed: what is left of a closed view must be little.
+        self._images, self._screen, self._layout, self._committed = {}, {}, {}, {}
 
     # messages ----------------------------------------------------------------------------------
     def _received(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
@@ -254,11 +266,12 @@ class CanvasView(anywidget.AnyWidget):
             return None
 
 
-def close_view(key: str) -> None:
-    """Close the view that is open for `key`, if any."""
+def close_view(key: str) -> CanvasView | None:
+    """Close the view that is open for `key`, if any, and return it."""
     view = _open_views.pop(key, None)
     if view is not None:
         view.close()
+    return view
 
 
 def _same(new: Any, old: Any) -> bool:

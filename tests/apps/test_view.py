@@ -16,7 +16,7 @@ pytest.importorskip("anywidget")
 
 from lliso.apps.files import Download
 from lliso.apps.parts import Picture, packed
-from lliso.apps.view import CURE, SCRIPTS, CanvasView, close_view
+from lliso.apps.view import CURE, LOADER, SCRIPTS, CanvasView, close_view
 
 
 class FakeSession:
@@ -301,19 +301,27 @@ def test_a_closed_view_shows_nothing():
     assert view._repr_mimebundle_ is None
 
 
-def test_the_script_travels_as_text():
-    assert isinstance(CanvasView._esm, str)
-    assert "export default" in CanvasView._esm
-    assert "import " not in CanvasView._esm.split("export default")[0]  # nothing from a network
-    assert "://" not in CanvasView._esm
+def test_the_scripts_travel_as_text():
+    for script in (CanvasView._esm, CanvasView._source.default_value):
+        assert isinstance(script, str)
+        assert "export default" in script
+        assert "://" not in script  # nothing from a network
+        assert not re.search(r"^import\b|from \"", script, re.MULTILINE)
+
+
+def test_every_run_of_a_cell_brings_the_small_module_only():
+    """A page keeps every module that it ever loaded: the large one is loaded once."""
+    assert len(CanvasView._esm) < 2500
+    assert len(CanvasView._source.default_value) > 20 * len(CanvasView._esm)
 
 
 def test_the_parts_of_the_script_are_one_module_in_an_order_that_works():
     parts = [(files("lliso.apps") / name).read_text("utf-8") for name in SCRIPTS]
-    assert CanvasView._esm == "\n".join(parts)
+    source = CanvasView._source.default_value
+    assert source == "\n".join(parts)
     beside = {p.name for p in files("lliso.apps").iterdir() if p.name.endswith(".js")}
-    assert set(SCRIPTS) == beside
-    classes = re.findall(r"^class (\w+)(?: extends (\w+))? \{", CanvasView._esm, re.MULTILINE)
+    assert {*SCRIPTS, LOADER} == beside
+    classes = re.findall(r"^class (\w+)(?: extends (\w+))? \{", source, re.MULTILINE)
     for i, (_, base) in enumerate(classes):
         assert base in ["", *(name for name, _ in classes[:i])]
-    assert CanvasView._esm.count("export default") == 1
+    assert source.count("export default") == 1
