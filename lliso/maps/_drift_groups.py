@@ -15,7 +15,7 @@ import scipy.fft
 import xarray as xr
 
 from lliso._types import BoolArray, FloatArray, IntArray
-from lliso.maps._drift_stack import Stack
+from lliso.maps._drift_stack import Stack, inner_window
 from lliso.schema import FRAME, SPECIES, X, Y
 
 #: a stack of more frames is searched in so many groups
@@ -26,8 +26,6 @@ REACH = 6.0
 #: frames that are this far off the path of the groups (rms, pixels) have blurred them
 _BLURRED = 0.5
 _NEWTON_STEPS = 4
-#: pixels over which the window of a template falls
-_TAPER = 8.0
 
 
 @dataclass
@@ -92,7 +90,7 @@ def each_frame(
     total = placed.sum(axis=0)
     steps = np.abs(np.diff(suggested, axis=0)).max(initial=0.0) * np.bincount(of_frame).max()
     reach = REACH + 2.0 * float(steps)
-    window = _inner_window(stack.window.shape, suggested)
+    window = inner_window(stack.window.shape, suggested)
     template, now = None, -1
     for f, image in stack.images("drift"):
         if not usable[f]:
@@ -161,16 +159,6 @@ class Template:
         power = self.share * float(stack.weight @ strength.sum(axis=1)) / stack.window.size
         like = value / np.sqrt(power * self.size) if power > 0 and self.size > 0 else 0.0
         return self.at + offset, like
-
-
-def _inner_window(shape: tuple[int, ...], path: FloatArray) -> Any:
-    """1 where the specimen is seen whatever the drift, falling to 0 over some pixels around it."""
-    sides = []
-    for n, moved in zip(shape, np.abs(path).max(axis=0), strict=True):
-        margin = min(float(np.ceil(moved)), n / 4)
-        inside = (np.minimum(np.arange(n) + 0.5, n - np.arange(n) - 0.5) - margin) / _TAPER
-        sides.append(np.sin(0.5 * np.pi * np.clip(inside, 0.0, 1.0)) ** 2)
-    return np.outer(*sides).astype(np.float32)
 
 
 def _highest(image: Any, near: FloatArray, reach: float) -> FloatArray:

@@ -21,6 +21,8 @@ SMOOTHING, WEAK_SMOOTHING = 1.5, 3.5
 _WIDEST = 1 / 7
 #: measured to this share of a pixel
 _UPSAMPLE = 100
+#: pixels over which the window of a template falls
+TAPER = 8.0
 #: times that what is left of a shift is measured again, at the most
 _ROUNDS = 8
 
@@ -34,6 +36,7 @@ class Stack:
     tell: Callable[[str], None]
     counts_per_frame: FloatArray = field(init=False)
     weight: FloatArray = field(init=False)
+    usual: FloatArray = field(init=False)
     window: Any = field(init=False)
     band: Any = field(init=False)
     half_band: Any = field(init=False)
@@ -57,6 +60,7 @@ class Stack:
         mean = np.concatenate(means, axis=1)
         self.counts_per_frame = np.asarray(mean.sum(axis=0), dtype=float)
         each = np.median(mean, axis=1)
+        self.usual = np.where(each > 0, each, 1.0)  # counts per pixel and frame, by species
         # Poisson noise: a species' image says the more the fewer counts its contrast drowns in.
         self.weight = np.where(each > 0, 1.0 / np.where(each > 0, each, 1.0), 0.0)
 
@@ -144,6 +148,16 @@ class Stack:
             if np.max(np.abs(back)) < 1.5 / _UPSAMPLE:
                 break
         return offset, like
+
+
+def inner_window(shape: tuple[int, ...], path: FloatArray) -> Any:
+    """1 where the specimen is seen whatever the drift, falling to 0 over some pixels around it."""
+    sides = []
+    for n, moved in zip(shape, np.abs(path).max(axis=0), strict=True):
+        margin = min(float(np.ceil(moved)), n / 4)
+        inside = (np.minimum(np.arange(n) + 0.5, n - np.arange(n) - 0.5) - margin) / TAPER
+        sides.append(np.sin(0.5 * np.pi * np.clip(inside, 0.0, 1.0)) ** 2)
+    return np.outer(*sides).astype(np.float32)
 
 
 def frame_blocks(counts: xr.DataArray, most: int = 64) -> list[slice]:

@@ -26,6 +26,7 @@ from lliso.maps._drift_groups import (
     placed_frames,
     placed_groups,
 )
+from lliso.maps._drift_joint import joint_path
 from lliso.maps._drift_stack import WEAK_SMOOTHING, Stack
 from lliso.schema import FRAME, pixel_size
 
@@ -68,7 +69,10 @@ def measure_drift(
     smoothed by 1.5 pixels, windowed (Hann) and correlated with the sum of the frames aligned so
     far, then once or twice with the sum of all others; the correlations are added with the
     weights 1/counts. Where single frames are mostly counting noise, images are smoothed more and
-    the path is smoothed as much as its own scatter asks for (generalised cross-validation).
+    the path is smoothed as much as its own scatter asks for (generalised cross-validation). From
+    there all frames are placed together: each by its likelihood beside a Wiener-filtered sum of the
+    others, over the whole map and with no further smoothing, and the path is the most probable one
+    whose slope changes at random, by as much as the frames themselves make most probable.
 
     A stack of more than 60 frames is added up in at most 60 groups of consecutive frames, whose
     path is found as above. Each frame is then compared with the sum of all groups but its own,
@@ -201,6 +205,9 @@ def _search(stack: Stack, usable: BoolArray) -> _Result:
         path = done.path
         if not weak and np.max(np.abs(path - before)[done.good]) < _SETTLED:
             break
+    if weak:
+        kept = done.good & ~done.jumped
+        done.path, done.scatter = joint_path(stack, kept, done.path)
     return done
 
 
