@@ -6,11 +6,11 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
+from lliso.apps.reading import map_line, maps_lines
 from lliso.apps.screen import in_order
 from lliso.maps.paths import path_of
 
 if TYPE_CHECKING:
-    import xarray as xr
     from matplotlib.figure import Figure
 
     from lliso.apps.boundary_session import BoundarySession
@@ -59,12 +59,10 @@ def boundary_code(session: BoundarySession) -> str:
         "import lliso",
         "from lliso.figures import figure_of_cut",
         "",
-        f"ds = {_reading(session.ds)}",
+        map_line("ds", session.ds),
     ]
     if session.stages:
-        lines.append("stages = {")
-        lines += [f"    {name!r}: {_reading(ds, ',')}" for name, ds in session.stages.items()]
-        lines.append("}")
+        lines += maps_lines("stages", session.stages, "app.session.stages")
     if path is None:
         lines.append("app.picks.save('picks.json')  # no file was given")
     lines.append(f"picks = lliso.Picks.load({file!r})")
@@ -94,8 +92,3 @@ def boundary_figure(session: BoundarySession) -> Figure:
         path=len(path_of(session.picks.cuts, session.cut.name)) > 1,
         resolution=session.resolution,
     )
-
-
-def _reading(ds: xr.Dataset, after: str = "") -> str:
-    source = str(ds.attrs.get("source") or "map.nc")
-    return f"lliso.read_map({source!r}){after}  # map_id {ds.attrs.get('map_id', '')}"

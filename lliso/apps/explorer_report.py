@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lliso.apps.reading import maps_lines
 from lliso.maps.quantities import QUANTITIES
 
 if TYPE_CHECKING:
@@ -24,12 +25,7 @@ def explorer_code(maps: Mapping[str, xr.Dataset], look: Look, limits: tuple[floa
         "from lliso.maps.quantities import map_quantity",
         "",
     ]
-    lines.append("maps = {")
-    for stage, ds in maps.items():
-        source = str(ds.attrs.get("source") or "map.nc")
-        lines.append(
-            f"    {stage!r}: lliso.read_map({source!r}),  # map_id {ds.attrs.get('map_id')}"
-        )
+    lines += maps_lines("maps", maps, "app.session.maps")
     options = [f"{look.quantity!r}"]
     if look.quantity == "counts":
         options.append(f"{look.species!r}")
@@ -37,7 +33,7 @@ def explorer_code(maps: Mapping[str, xr.Dataset], look: Look, limits: tuple[floa
         options.append(f"binned={look.binned}")
     if look.smooth > 0:
         options.append(f"smooth={look.smooth:g}")
-    lines += ["}", "images = {"]
+    lines.append("images = {")
     lines.append(f"    stage: map_quantity(ds, {', '.join(options)}) for stage, ds in maps.items()")
     lines += ["}", "figure = figure_of_images("]
     lines.append(f"    images, low={limits[0]:.6g}, high={limits[1]:.6g}, cmap={look.cmap!r},")

@@ -8,6 +8,7 @@ import numpy as np
 
 from lliso.apps.network_layout import COLOURS
 from lliso.apps.network_screen import chords
+from lliso.apps.reading import map_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,14 +27,12 @@ def network_csv(session: NetworkSession) -> str:
 def network_code(session: NetworkSession) -> str:
     """Return the lines of lliso that give the table."""
     ds, constants = session.ds, session.constants
-    source = str(ds.attrs.get("source") or "map.nc")
     file = "edits.json" if session.path is None else str(session.path)
-    lines = ["import lliso", ""]
-    lines.append(f"ds = lliso.read_map({source!r})  # map_id {ds.attrs.get('map_id', '')}")
+    lines = ["import lliso", "", map_line("ds", ds)]
     if session.segmented:
         lines.append("grains = lliso.segment_grains(ds)")
     else:
-        lines.append("# grains: as they were given to explore_network")
+        lines.append("grains = app.session.grains  # as they were given to explore_network")
     if session.state.edits.edits:
         if session.path is None:
             lines.append(f"app.session.state.edits.save({file!r})  # no file was given")

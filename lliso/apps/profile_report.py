@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lliso.apps.reading import HELD, read_profile_line
 from lliso.fit.parameters import FREE
 from lliso.fit.profile_choices import FITTED, Call, ProfileChoices, SampleProfiles, calls_of
 from lliso.fit.profile_curves import fitted_curve
@@ -25,8 +26,8 @@ def profile_code(sample: SampleProfiles, choices: ProfileChoices) -> str:
     lines = ["import lliso", ""]
     for stage in used:
         ds = sample.profiles[stage]
-        source = str(ds.attrs.get("file") or f"{names[stage]}.nc")
-        lines.append(f"{names[stage]} = lliso.read_profile({source!r})  # {stage}")
+        held = f"app.session.sample.profiles[{stage!r}]  # {HELD}"
+        lines.append(f"{names[stage]} = {read_profile_line(ds) or held}  # {stage}")
         off = [x for s, x in choices.excluded if s == stage]
         if off:
             dim = next(str(d) for d in ds["counts" if "counts" in ds else "fraction"].dims

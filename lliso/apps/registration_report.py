@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lliso.apps.reading import map_line
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -57,11 +59,9 @@ def registration_csv(session: RegistrationSession) -> str:
 def registration_code(session: RegistrationSession) -> str:
     """Return the lines of lliso that give the registration and the image on the map."""
     ds, state = session.ds, session.state
-    source = str(ds.attrs.get("source") or "map.nc")
     file = "picks.json" if session.path is None else str(session.path)
-    lines = ["import lliso", ""]
-    lines.append(f"ds = lliso.read_map({source!r})  # map_id {ds.attrs.get('map_id', '')}")
-    lines.append("# image: as it was given to register_image, shape (v, u), coordinates in µm")
+    lines = ["import lliso", "", map_line("ds", ds)]
+    lines.append("image = app.session.grey  # as it was given to register_image: (v, u) in µm")
     if session.path is None:
         lines.append("app.picks.save('picks.json')  # no file was given")
     lines.append(f"picks = lliso.Picks.load({file!r})")

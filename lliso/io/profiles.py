@@ -123,7 +123,9 @@ def read_profile(
                     f"got them for {single.name!r}, which has positions of its own"
                 )
             own = _head(single).startswith((b"\x89HDF", b"CDF"))
-            return _netcdf(single) if own else _table(single)
+            found = _netcdf(single) if own else _table(single)
+            found.encoding["source"] = str(single.absolute())
+            return found
     else:
         files = [Path(p) for p in path]
         if not files:

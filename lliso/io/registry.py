@@ -149,7 +149,9 @@ def read_map(
         ds.attrs["map_id"] = hash_of_bytes(str(ds.attrs["map_id"]).encode(), chosen.encode())
     if shots is not None:
         ds = _with_shots(ds, shots, path)
-    return ds if chunks is None else ds.chunk(chunks)
+    ds = ds if chunks is None else ds.chunk(chunks)
+    ds.encoding["source"] = str(path.absolute())  # as xarray itself keeps it: not part of the data
+    return ds
 
 
 def write_map(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:

@@ -4,6 +4,7 @@ import csv
 import gc
 import io
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -302,15 +303,11 @@ def test_the_file_of_the_table_holds_every_stage_and_all_together(staged, ds):
         assert float(row[name]) == pytest.approx(at.p_value.item(), rel=1e-12)
 
 
-def test_the_code_of_stages_gives_every_table_and_the_figure(staged, ds, monkeypatch):
+def test_the_code_of_stages_gives_every_table_and_the_figure(staged, ds):
     from matplotlib import pyplot as plt
 
-    import lliso
-
     session, later = staged
-    maps = iter((ds, later))
-    monkeypatch.setattr(lliso, "read_map", lambda _: next(maps), raising=False)
-    found = {}
+    found = {"app": SimpleNamespace(session=session)}
     exec(session.code(), found)
     assert found["table"].equals(fit_boundaries(ds, session.picks, d_bulk=D_BULK))
     assert found["tables"]["16 d"].equals(fit_boundaries(later, session.picks, d_bulk=D_BULK))
@@ -385,6 +382,68 @@ def test_saved_under_another_name_changes_go_there(session, tmp_path):
     assert (tmp_path / "picks.json").read_bytes() == first
 
 
+def test_two_apps_on_one_file_lose_nothing_of_either(session, tmp_path, ds):
+    session.gesture("add_at_distance", distance=56.0)
+    other = BoundarySession(ds, session.path, d_bulk=D_BULK)  # as in another tab of the browser
+    other.gesture("select", name="1")
+    other.gesture("move_boundary", name="1", distance=50.0)
+    theirs = session.path.read_bytes()
+
+    screen = session.gesture("note", name="1", text="seen in the micrograph")
+    assert (screen["level"], screen["path"]) == ("warning", str(tmp_path / "picks.2.json"))
+    assert "picks.json was changed elsewhere since it was read here" in screen["message"]
+    assert "saved in picks.2.json from now on" in screen["message"]
+    assert "open picks.json" in screen["message"]
+    assert (tmp_path / "picks.json").read_bytes() == theirs
+    (mine,) = Picks.load(tmp_path / "picks.2.json").boundaries
+    assert (mine.note, mine.position) == ("seen in the micrograph", session.picks.boundaries[0][1])
+
+    assert session.gesture("undo")["message"] == ""  # said once
+    assert Picks.load(tmp_path / "picks.2.json").boundaries[0].note == ""
+    other.gesture("remove", name="1")  # it goes on in the file that is its own
+    assert Picks.load(tmp_path / "picks.json").boundaries == ()
+    screen = session.gesture("open_file", path=str(tmp_path / "picks.json"))
+    assert screen["boundaries"] == []
+    session.gesture("add_at_distance", distance=56.0)
+    assert sorted(p.name for p in tmp_path.glob("*.json")) == ["picks.2.json", "picks.json"]
+    assert len(Picks.load(tmp_path / "picks.json").boundaries) == 1
+
+
+def test_a_file_made_by_another_since_it_was_opened_is_left_alone(session, ds):
+    assert not session.path.exists()
+    first = session.path
+    Picks().anchored_to(ds).save(first)
+    theirs = first.read_bytes()
+    assert session.gesture("add_at_distance", distance=56.0)["path"].endswith("picks.2.json")
+    assert first.read_bytes() == theirs
+
+
+def test_a_file_that_was_removed_is_written_again(session):
+    session.gesture("add_at_distance", distance=56.0)
+    session.path.unlink()
+    screen = session.gesture("add_at_distance", distance=86.0)
+    assert (screen["level"], screen["path"]) == ("info", str(session.path))
+    assert len(Picks.load(session.path).boundaries) == 2
+
+
+def test_the_same_said_twice_is_no_conflict(session, ds):
+    session.gesture("add_at_distance", distance=56.0)
+    session.picks.save(session.path)  # a cell saves what the app saved
+    assert session.gesture("undo")["path"] == str(session.path)
+
+
+def test_what_was_replaced_lets_go_of_all_but_the_picks(session):
+    session.gesture("add_at_distance", distance=56.0)
+    picks = session.picks
+    session.forget()
+    assert session.picks == picks
+    assert "ds" not in vars(session)
+    with pytest.raises(AttributeError, match="ds is gone with its app.*was run again"):
+        session.ds  # noqa: B018
+    with pytest.raises(AttributeError, match="'BoundarySession' has no attribute 'nothing'"):
+        BoundarySession.__getattr__(session, "__nothing__")
+
+
 def test_the_table_is_exported_with_all_digits(session):
     session.gesture("propose")
     session.gesture("accept_all")
@@ -405,13 +464,10 @@ def test_the_figure_is_exported(session, kind):
     assert file.data.startswith({"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}[kind])
 
 
-def test_the_code_gives_the_table_that_is_shown(session, ds, monkeypatch):
-    import lliso
-
+def test_the_code_gives_the_table_that_is_shown(session, ds):
     session.gesture("propose")
     session.gesture("accept_all")
-    monkeypatch.setattr(lliso, "read_map", lambda _: ds, raising=False)
-    found = {}
+    found = {"app": SimpleNamespace(session=session)}
     exec(session.code(), found)
     from matplotlib import pyplot as plt
 

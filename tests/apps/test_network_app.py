@@ -1,6 +1,7 @@
 """The view of a grain network without a browser: session, file, messages."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -142,14 +143,10 @@ def test_two_clicks_merge_and_the_file_gives_the_same_headless(session, scene):
     assert "1 | 4" not in [row["grains"] for row in screen["rows"]]
 
 
-def test_the_code_gives_the_table_that_is_shown(session, scene, monkeypatch):
-    import lliso
-
+def test_the_code_gives_the_table_that_is_shown(session):
     session.gesture("remove", name=between(session, 1, 4))
     session.gesture("least", value=0.9)
-    ds, grains = scene
-    monkeypatch.setattr(lliso, "read_map", lambda _: ds, raising=False)
-    found = {"grains": grains}
+    found = {"app": SimpleNamespace(session=session)}
     exec(session.code(), found)
     xr.testing.assert_identical(found["table"], session.table)
     assert found["probable"].sizes["boundary"] == len(session.screen()["rows"])

@@ -1,6 +1,7 @@
 """The profile app without a browser: its session, its file, its view through messages."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -166,15 +167,20 @@ def test_every_model_gives_what_its_function_gives(session, profiles, model):
     assert session.export("csv").data.startswith(b"param,unit,fixed,value")
 
 
-def test_the_code_gives_what_is_shown(session, profiles, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("from_file", [True, False])
+def test_the_code_gives_what_is_shown(profiles, tmp_path, monkeypatch, capsys, from_file):
+    monkeypatch.chdir(tmp_path)
+    if from_file:
+        profiles["exchange"].to_netcdf("exchange.nc", engine="h5netcdf")
+        profiles = {**profiles, "exchange": lliso.read_profile("exchange.nc")}
+    session = ProfileSession(SampleProfiles(profiles, "110 h", ("14 d", "28 d"), ENDS))
     session.gesture("set", key="model", value="exchange")
     session.gesture("set", key="barrier", value=True)
     session.gesture("hold", name="k", value="2e-6 cm/s")
     x = float(profiles["exchange"].distance.values[12])
     session.gesture("toggle", name=point_name("exchange", x))
-    monkeypatch.chdir(tmp_path)
-    profiles["exchange"].to_netcdf("exchange.nc", engine="h5netcdf")
-    space = {}
+    assert ("lliso.read_profile('exchange.nc')" in session.code()) is from_file
+    space = {} if from_file else {"app": SimpleNamespace(session=session)}
     exec(session.code(), space)
     np.testing.assert_array_equal(space["result"]["value"], session.table["value"])
     assert "d_eff" in capsys.readouterr().out

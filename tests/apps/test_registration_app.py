@@ -1,6 +1,7 @@
 """The registration app without a browser: its session, its file, its view through messages."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -91,13 +92,10 @@ def test_the_file_gives_the_same_registration_headless(session):
     json.dumps(packed(screen, []), allow_nan=False)
 
 
-def test_the_code_gives_the_registration_that_is_shown(session, scene, monkeypatch):
-    import lliso
-
+def test_the_code_gives_the_registration_that_is_shown(session):
     set_landmarks(session)
     session.gesture("kind", value="affine")
-    monkeypatch.setattr(lliso, "read_map", lambda _: scene[0], raising=False)
-    found = {"image": scene[1]}
+    found = {"app": SimpleNamespace(session=session)}
     exec(session.code(), found)
     assert isinstance(found["registration"], Registration)
     np.testing.assert_array_equal(found["registration"].matrix, session.registration.matrix)
