@@ -11,7 +11,6 @@ Writes results/app_reruns.md.
 """
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -81,7 +80,9 @@ def one_case(driver, server, browser, name, runs):
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.set_default_timeout(10 * driver.WAIT)
-    file = server.notebook(f"reruns_{abs(hash(name))}.ipynb", ALIVE + setup, opened)
+    file = server.notebook(
+        "".join(c for c in f"reruns_{name}.ipynb" if c != " "), ALIVE + setup, opened
+    )
     nb = driver.Notebook(server, page).open(file)
     devtools = context.new_cdp_session(page)
     devtools.send("Performance.enable")
@@ -98,17 +99,55 @@ def one_case(driver, server, browser, name, runs):
     return before, after, spent
 
 
+def row(name, runs, before, after):
+    """One line of the table: what grew per run of the cell."""
+    grown = {key: (after[key] - before[key]) / runs for key in before}
+    listed = [f"{name} | {runs} | {after['widgets']} | {after['views']}"]
+    listed += [f"{grown[key]:+.2f}" for key in ("widgets", "observers", "sessions", "listeners")]
+    listed += [f"{grown['nodes']:+.1f}"]
+    listed += [f"{1000 * grown[key]:+.0f}" for key in ("heap MB", "buffers MB", "kernel MB")]
+    return f"| {' | '.join(listed)} |"
+
+
+HEAD = """# What an app leaves behind when its cell is run again
+
+Written by `benchmarks/app_reruns.py`: each cell run {warm} times to warm up, then as often as the
+table says, in JupyterLab {lab} with ipywidgets {widgets}, anywidget {any} and ipykernel {kernel};
+growth **per run**, after garbage collection in the kernel and in the page. The first three rows are
+cells without lliso: what JupyterLab, ipywidgets and anywidget keep by themselves.
+
+*Nodes* are elements and texts of the page, shown or not. JupyterLab keeps every comm that a widget
+ever had until the kernel ends (its `CommHandler` listens to the kernel's status and is never taken
+off), with it the model and the element of the widget: lliso empties both when a view closes.
+*Sessions* are kept by IPython, which keeps whatever a cell showed (`Out`): one that was replaced
+holds its picks and nothing else. Memory of the kernel is what the system counts, in steps.
+
+| cell | runs | widgets alive | views | widgets | observers | sessions | listeners | nodes |\
+ heap, kB | buffers, kB | kernel, kB |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def write(rows):
+    names = {"lab": "jupyterlab", "widgets": "ipywidgets", "any": "anywidget"}
+    versions = {key: version(name) for key, name in names.items()}
+    head = HEAD.replace("\\\n", "").format(warm=WARM, kernel=version("ipykernel"), **versions)
+    RESULTS.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
+
+
 def main():
     names = [*app_cases.CONTROLS, *app_cases.APPS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cases", nargs="*", choices=[[], *names], help="default: all")
+    parser.add_argument("cases", nargs="*", help=f"of {', '.join(names)}; default: all")
     parser.add_argument("--runs", type=int, default=200, help="of the boundary app and controls")
     parser.add_argument("--others", type=int, default=40, help="runs of the other apps")
     args = parser.parse_args()
+    if unknown := set(args.cases) - set(names):
+        parser.error(f"cases must be of {', '.join(names)}, got {', '.join(sorted(unknown))}")
     driver = harness()
     if reason := driver.missing():
         sys.exit(reason)
-    many = {*app_cases.CONTROLS, "boundaries"}
+    many, rows = {*app_cases.CONTROLS, "boundaries"}, []
     with tempfile.TemporaryDirectory() as home:
         folders = [Path(home) / name for name in ("jupyter", "lab")]
         for folder in folders:
@@ -120,7 +159,11 @@ def main():
                 print(f"{name}: {runs} runs in {spent:.0f} s", flush=True)
                 for key, value in before.items():
                     grown = after[key] - value
-                    print(f"{key:>15} {value:10} {after[key]:10} {grown:+10.1f} {grown / runs:+8.2f}")
+                    line = f"{key:>15} {value:10} {after[key]:10} {grown:+10.1f}"
+                    print(line, f"{grown / runs:+8.2f}", flush=True)
+                rows.append(row(name, runs, before, after))
+    if not args.cases:
+        write(rows)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +113,24 @@ def open_page(
         notebook = Path(folder) / f"{Path(path).stem}.ipynb"
         notebook.write_text(json.dumps(page_notebook(path, picks, constants, fov)), "utf-8")
         process = subprocess.Popen(page_command(notebook, port=port, browser=browser))
+        return _served(process)
+
+
+def _served(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the server; if this process is told to end, the server and its kernels end first."""
+
+    def end(_number: int, _frame: object) -> None:
+        # As Ctrl+C does: the server then shuts its kernels down.
+        if os.name == "nt":
+            process.terminate()
+        else:
+            process.send_signal(signal.SIGINT)
+
+    numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    with contextlib.ExitStack() as after:
+        if threading.current_thread() is threading.main_thread():
+            for number in filter(None, numbers):
+                after.callback(signal.signal, number, signal.signal(number, end))
         while True:
             try:
                 return process.wait()

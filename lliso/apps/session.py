@@ -43,7 +43,7 @@ from pydantic import ValidationError
 
 from lliso.apps.files import Download, rendered
 from lliso.errors import LlisoWarning
-from lliso.maps.decisions import write_decisions
+from lliso.maps.decisions import content_of, free_name, write_decisions
 from lliso.maps.picks import problems_in_words
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class Session(Generic[S]):
         self._sequence = 0
         self._message, self._level = "", "info"
         self._saved = "" if path is None else f"{self._noun}: {path.name}"
+        self._read_as = content_of(path)
         self._compute(state)
 
     #: what the file is called on the screen
@@ -237,8 +238,9 @@ class Session(Generic[S]):
         state = self._settled(self._read(file))
         if not final:
             return state
+        content = content_of(file)
         self._compute(state)
-        self._state, self.path = state, file
+        self._state, self.path, self._read_as = state, file, content
         self._past.clear()
         self._future.clear()
         self._saved = f"{self._noun}: {file.name}"
@@ -249,7 +251,7 @@ class Session(Generic[S]):
         if file.exists():
             raise ValueError(f"the file must not be there yet, got {file.name}; open it instead")
         if final:
-            self.path = file
+            self.path, self._read_as = file, None
             self._save()
         return None
 
@@ -322,13 +324,25 @@ class Session(Generic[S]):
         if self.path is None:
             self._saved = f"not saved: no {self._noun} was given"
             return
+        path = self.path
         try:
-            write_decisions(self.path, text)
+            there = content_of(path)
+            if there not in (None, self._read_as, text.encode()):
+                path = free_name(path)
+            write_decisions(path, text)
         except OSError as err:
-            self._saved = f"not saved: {err.strerror} ({self.path.name})"
+            self._saved = f"not saved: {err.strerror} ({path.name})"
             self._say(self._saved, "error")
         else:
-            self._saved = f"saved {time.strftime('%H:%M:%S')}, {self.path.name}"
+            self._saved = f"saved {time.strftime('%H:%M:%S')}, {path.name}"
+            if path != self.path:
+                self._say(
+                    f"{self.path.name} was changed elsewhere since it was read here, and is left "
+                    f"as it is: what you do here is saved in {path.name} from now on. To go on "
+                    f"from the other one, open {self.path.name}.",
+                    "warning",
+                )
+            self.path, self._read_as = path, text.encode()
 
     def _framed(self, screen: Screen) -> Screen:
         """Add what every screen says."""

@@ -51,3 +51,25 @@ def write_decisions(path: str | os.PathLike[str], text: str) -> None:
         os.replace(aside, target)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def content_of(path: str | os.PathLike[str] | None) -> bytes | None:
+    """Return what is in a file, to tell later whether somebody else wrote it; None: no file."""
+    try:
+        return None if path is None else Path(path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def free_name(path: str | os.PathLike[str]) -> Path:
+    """Return the first of ``name.2.json``, ``name.3.json`` and so on that is not there yet.
+
+    Examples
+    --------
+    >>> free_name("folder/sample.picks.json").as_posix()
+    'folder/sample.picks.2.json'
+    """
+    target, n = Path(path), 2
+    while (named := target.with_name(f"{target.stem}.{n}{target.suffix}")).exists():
+        n += 1
+    return named
