@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from lliso.apps.arrhenius_session import ArrheniusSession
 from lliso.apps.opening import App, key_of, open_view
-from lliso.fit.arrhenius_choices import ArrheniusChoices, Laws, read_series
+from lliso.fit.arrhenius_choices import ArrheniusChoices, Laws
+from lliso.fit.arrhenius_series import read_series
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lliso.apps.parts import Part, axis, button, control, curve_panel, key
-from lliso.fit.arrhenius_choices import Series
+from lliso.fit.arrhenius_series import Series
 
 HELP = (
     ("click a point", "leave it out of the fit, or take it in again"),

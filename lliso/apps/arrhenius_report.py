@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lliso.fit.arrhenius_choices import (
-    ArrheniusChoices,
-    Laws,
-    Series,
-    haven_at,
-    haven_points,
-    used_points,
-)
+from lliso.fit.arrhenius_choices import ArrheniusChoices, Laws, haven_at, haven_points, used_points
+from lliso.fit.arrhenius_series import Series
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -12,14 +12,8 @@ from lliso.apps.in_words import flags_in_words, interval, value_error
 from lliso.apps.parts import Part, across, axis, band, line, points, table
 from lliso.diffusion.transport import ZERO_CELSIUS
 from lliso.fit.arrhenius import FLAGS, ArrheniusFit
-from lliso.fit.arrhenius_choices import (
-    ArrheniusChoices,
-    Laws,
-    Series,
-    haven_at,
-    haven_points,
-    used_points,
-)
+from lliso.fit.arrhenius_choices import ArrheniusChoices, Laws, haven_at, haven_points, used_points
+from lliso.fit.arrhenius_series import Series
 
 if TYPE_CHECKING:
     from lliso.apps.session import Screen

@@ -18,13 +18,8 @@ from lliso.apps.arrhenius_report import arrhenius_code, arrhenius_csv, arrhenius
 from lliso.apps.arrhenius_screen import arrhenius_screen, point_name
 from lliso.apps.session import Screen, Session
 from lliso.diffusion.transport import ZERO_CELSIUS
-from lliso.fit.arrhenius_choices import (
-    ArrheniusChoices,
-    Laws,
-    Series,
-    checked_choices,
-    fit_laws,
-)
+from lliso.fit.arrhenius_choices import ArrheniusChoices, Laws, checked_choices, fit_laws
+from lliso.fit.arrhenius_series import Series
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +41,7 @@ class ArrheniusSession(Session[ArrheniusState]):
     Parameters
     ----------
     series : mapping of str to Series
-        Of `lliso.fit.arrhenius_choices.read_series`.
+        Of `lliso.fit.arrhenius_series.read_series`.
     choices : ArrheniusChoices, str or os.PathLike, optional
         What to start from, or its file: read if it exists, and written after every change that a
         person makes (never on opening). Without a file nothing is saved.

@@ -10,26 +10,22 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lliso._types import BoolArray, FloatArray
 from lliso.errors import FormatError, PicksMismatch
-from lliso.fit.activated import checked_points, inside, kelvin, name_and_unit
+from lliso.fit.activated import inside, kelvin
 from lliso.fit.arrhenius import ArrheniusFit, fit_arrhenius
+from lliso.fit.arrhenius_series import SAME, Series
 from lliso.fit.arrhenius_shared import SharedArrhenius, fit_arrhenius_shared
 from lliso.fit.boundary_law import fit_boundary_law
 from lliso.fit.profile_choices import read_record
-from lliso.fit.transport import HavenRatio, boundary_part, haven_ratio, haven_ratio_points
+from lliso.fit.transport import HavenRatio, haven_ratio, haven_ratio_points
 from lliso.maps.decisions import read_decisions
 
-if TYPE_CHECKING:
-    import xarray as xr
-
 _KIND = "lliso arrhenius choices"
-#: temperatures within this (K) are one point: what a file rounds
-_SAME = 1e-6
 
 
 @dataclass(frozen=True)
@@ -125,96 +121,6 @@ class ArrheniusChoices:
 
 
 @dataclass(frozen=True, eq=False)
-class Series:
-    """Points of one activated quantity; `parents` where it is a boundary's part of two others.
-
-    Attributes
-    ----------
-    temperature, value : numpy.ndarray, shape (n,)
-        K and `unit`; the value is NaN where there is only a limit.
-    std : numpy.ndarray or None
-    unit : str
-    parents : (str, str) or None
-        Names of the series of D_eff and D_bulk.
-    simulated : bool
-    """
-
-    temperature: FloatArray
-    value: FloatArray
-    std: FloatArray | None
-    unit: str = "cm2/s"
-    parents: tuple[str, str] | None = None
-    simulated: bool = False
-
-
-def read_series(
-    series: xr.Dataset | Mapping[str, tuple[Any, ...]],
-    boundaries: Mapping[str, tuple[str, str]] | None = None,
-) -> dict[str, Series]:
-    """Check series, and add the parts of the boundaries.
-
-    Parameters
-    ----------
-    series : xarray.Dataset or mapping of str to (temperature, value[, std])
-        K or with unit; a Dataset holds ``name`` and ``name_std`` along ``temperature``. A value
-        that is a DataArray brings its unit.
-    boundaries : mapping of str to (str, str), optional
-        Names of l P = (1/D_eff − 1/D_bulk)⁻¹, and the series of D_eff and D_bulk it is made of.
-
-    Returns
-    -------
-    dict of str to Series
-
-    Raises
-    ------
-    ValueError
-        If there is no series, its numbers make no sense, or those of a boundary are not there or
-        not of the same temperatures.
-    """
-    found: dict[str, Series] = {}
-    simulated = int(getattr(series, "attrs", {}).get("simulated", 0)) == 1
-    for name, given in _pairs(series).items():
-        if len(given) not in (2, 3):
-            raise ValueError(f"the series {name!r} must be (temperature, value, std)")
-        t, v, cov = checked_points(*given)
-        order = np.argsort(t, kind="stable")
-        std = None if cov is None else (v * np.sqrt(np.diag(cov)))[order]
-        unit = name_and_unit(given[1], name, "cm2/s")[1]
-        found[name] = Series(t[order], v[order], std, unit, None, simulated)
-    if not found:
-        raise ValueError("an Arrhenius plot needs at least one series, got none")
-    for name, parents in (boundaries or {}).items():
-        missing = [p for p in parents if p not in found]
-        if missing or len(parents) != 2:
-            raise ValueError(
-                f"the boundary {name!r} must be made of two of {', '.join(found)}, got {parents}"
-            )
-        total, bulk = (found[p] for p in parents)
-        same = total.temperature.shape == bulk.temperature.shape
-        if not same or not np.allclose(total.temperature, bulk.temperature, atol=_SAME):
-            raise ValueError(f"{parents[0]!r} and {parents[1]!r} must be of the same temperatures")
-        if total.std is None or bulk.std is None:
-            raise ValueError(f"the boundary {name!r} needs the errors of {' and '.join(parents)}")
-        part = boundary_part(total.temperature, total.value, bulk.value, total.std, bulk.std)
-        value, std = part["boundary"].values, part["boundary_std"].values
-        found[name] = Series(total.temperature, value, std, total.unit, parents, simulated)
-    return found
-
-
-def _pairs(series: xr.Dataset | Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
-    ds: Any = series  # a Dataset is a mapping too
-    if not hasattr(ds, "data_vars"):
-        return {str(k): tuple(v) for k, v in series.items()}
-    t = ds["temperature"]
-    found: dict[str, tuple[Any, ...]] = {}
-    for name in map(str, ds.data_vars):
-        if not name.endswith("_std") and ds[name].dims == ("temperature",):
-            std = (ds[f"{name}_std"],) if f"{name}_std" in ds else ()
-            found[name] = (t, ds[name], *std)
-    return found
-
-
-@dataclass(frozen=True, eq=False)
 class Laws:
     """What choices give.
 
@@ -240,7 +146,7 @@ def used_points(series: Mapping[str, Series], choices: ArrheniusChoices, name: s
     keep = inside(one.temperature, choices.window)
     for who in (name, *(one.parents or ())):
         for _, t in (p for p in choices.off if p[0] == who):
-            keep &= np.abs(one.temperature - t) > _SAME
+            keep &= np.abs(one.temperature - t) > SAME
     return keep
 
 
@@ -260,7 +166,7 @@ def checked_choices(series: Mapping[str, Series], choices: ArrheniusChoices) -> 
             "another file"
         )
     for name, t in choices.off:
-        if not np.any(np.abs(series[name].temperature - t) <= _SAME):
+        if not np.any(np.abs(series[name].temperature - t) <= SAME):
             raise PicksMismatch(f"a point left out must be of {name!r}, got none at {t:g} K")
     return choices
 
@@ -273,7 +179,7 @@ def fit_laws(series: Mapping[str, Series], choices: ArrheniusChoices) -> Laws:
     Parameters
     ----------
     series : mapping of str to Series
-        Of `read_series`.
+        Of `lliso.fit.arrhenius_series.read_series`.
     choices : ArrheniusChoices
 
     Returns
@@ -287,6 +193,7 @@ def fit_laws(series: Mapping[str, Series], choices: ArrheniusChoices) -> Laws:
 
     Examples
     --------
+    >>> from lliso.fit.arrhenius_series import read_series
     >>> t = np.array([295.15, 373.15, 473.15])
     >>> d = 0.048 * np.exp(-0.43 / (8.617333262e-5 * t))
     >>> laws = fit_laws(read_series({"D": (t, d, 0.05 * d)}), ArrheniusChoices())
@@ -391,7 +298,7 @@ def haven_points(
         (i, j)
         for i in np.flatnonzero(use & np.isfinite(one.value))
         for j in np.flatnonzero(also & np.isfinite(other.value))
-        if abs(one.temperature[i] - other.temperature[j]) < _SAME
+        if abs(one.temperature[i] - other.temperature[j]) < SAME
     ]
     i, j = ([p[k] for p in pairs] for k in (0, 1))
     stds = [np.zeros(len(k)) if s.std is None else s.std[k] for s, k in ((one, i), (other, j))]

@@ -11,7 +11,8 @@ from lliso.apps.arrhenius_screen import point_name
 from lliso.apps.arrhenius_session import ArrheniusSession
 from lliso.apps.parts import packed
 from lliso.errors import FormatError, PicksMismatch
-from lliso.fit.arrhenius_choices import ArrheniusChoices, fit_laws, read_series
+from lliso.fit.arrhenius_choices import ArrheniusChoices, fit_laws
+from lliso.fit.arrhenius_series import read_series
 
 K = 8.617333262e-5
 T = np.array([295.15, 323.15, 373.15, 423.15, 473.15, 523.15, 573.15])

@@ -10,7 +10,7 @@ from lliso.apps.explorer_layout import explorer_layout
 from lliso.apps.network_layout import network_layout
 from lliso.apps.profile_layout import profile_layout
 from lliso.apps.registration_layout import registration_layout
-from lliso.fit.arrhenius_choices import read_series
+from lliso.fit.arrhenius_series import read_series
 
 #: what every view does by itself, and what its interactors do
 ALWAYS = {"Ctrl Z", "Ctrl Y", "Esc", "?"}

@@ -11,7 +11,8 @@ CELLS = (
 import lliso
 import numpy as np
 import xarray as xr
-from lliso.fit.arrhenius_choices import ArrheniusChoices, fit_laws, read_series
+from lliso.fit.arrhenius_choices import ArrheniusChoices, fit_laws
+from lliso.fit.arrhenius_series import read_series
 
 ds = xr.load_dataset({root!r} + "/data/samples/simulated_fig5.nc")
 T = ds.temperature.values

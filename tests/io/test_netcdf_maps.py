@@ -89,10 +89,10 @@ def test_attributes_must_be_plain(tmp_path, value):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_reading_leaves_no_trace_of_the_file(tmp_path):
+def test_reading_leaves_no_trace_of_the_file_but_its_path(tmp_path):
     ds = read_map(write_map(_map(), tmp_path / "map.nc"))
     (tmp_path / "map.nc").unlink()
-    assert ds.encoding == {}
+    assert ds.encoding == {"source": str(tmp_path / "map.nc")}
     assert ds.counts.encoding == {}
     assert ds.attrs == _map().attrs
 
