@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lliso.errors import FormatError
-from lliso.io import _hdf5
+from lliso.io import _hdf5, _own_netcdf
 from lliso.io._kept import check_writable, checked, plain
 from lliso.io._reader import Options, Reader, hash_of_files
 from lliso.schema import COUNTS
@@ -103,10 +103,13 @@ def open_sound(path: Path, options: Options) -> xr.Dataset:
             "'nccopy -4 old.nc new.nc', or in xarray with .to_netcdf(new, engine='h5netcdf')",
         )
     # A file for a lazy map may be larger than one wants to read twice: its checksum is left.
-    if options.chunks is not None or not _check_seal(path):
-        _hdf5.check_walk(path)
+    sealed = options.chunks is None and _check_seal(path)
     try:
-        _hdf5.check_sizes(path, _MAX_DEFLATE)
+        if sealed and (ds := _own_netcdf.read(path)) is not None:
+            return plain(ds)
+        if not sealed:
+            _hdf5.check_walk(path)
+        _hdf5.check_sizes(path, _MAX_DEFLATE, lookup=options.chunks is None)
         return _open(path, options)
     except FormatError:
         raise
