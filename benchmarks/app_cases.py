@@ -30,12 +30,14 @@ with xr.open_dataset(SAMPLES / "simulated_llto_micrograph.nc") as file:
     image, facts = file["image"].load(), dict(file.attrs)
 """
 
+FEW_GRAINS = "x=slice(0, 140), y=slice(0, 120)"
+MANY_GRAINS = "x=slice(0, 260), y=slice(0, 206)"
 NETWORK = f"""
 import xarray as xr
 from pathlib import Path
 import lliso
 SAMPLES = Path({str(SAMPLES)!r})
-part = dict(x=slice(0, 260), y=slice(0, 206))
+part = dict({FEW_GRAINS})
 ds = lliso.read_map(SAMPLES / "simulated_llto_59h.nc").isel(part)
 with xr.open_dataset(SAMPLES / "simulated_llto_truth.nc") as file:
     label = file["label"].isel(part).astype(int).load()
@@ -118,9 +120,11 @@ def made():
 }
 
 
-def cells(name, file=None):
-    """The two cells of an app, saving to `file`, or of a control."""
+def cells(name, file=None, *, large=False):
+    """The two cells of an app, saving to `file`, or of a control; a network of many grains."""
     if name in CONTROLS:
         return CONTROLS[name]
     read, opened = APPS[name]
+    if large:
+        read = read.replace(FEW_GRAINS, MANY_GRAINS)
     return read, opened.format(file=repr(file))
