@@ -39,7 +39,7 @@ app.session.gesture("add_at_distance", True, distance=100)
 app.widget.refresh()
 """,
     "registration": """
-for (x, y), (u, v) in zip([(60, 30), (430, 40), (400, 160)], [(60, 330), (430, 320), (400, 450)]):
+for (x, y), (u, v) in zip([(60, 330), (430, 340), (400, 460)], [(60, 330), (430, 320), (400, 450)]):
     app.session.gesture("place", True, side="map", x=x, y=y)
     app.session.gesture("place", True, side="image", x=u, y=v)
 app.session.gesture("select", True, name=None)
@@ -124,7 +124,7 @@ def cut(share, end):
 
 
 def landmark(nb):
-    return drag(nb, nb.on_panel("map", 430, 40), nb.on_panel("map", 380, 90))
+    return drag(nb, nb.on_panel("map", 430, 340), nb.on_panel("map", 380, 390))
 
 
 def boundary(nb):
@@ -136,7 +136,7 @@ def boundary(nb):
 
 
 def level(nb):
-    x0 = nb.ask("float(app.table['value'].sel(parameter='x0'))")
+    x0 = nb.ask("float(app.table['value'].sel(param='x0'))")
     return drag(nb, nb.on_panel("profile", x0, 0.7), nb.on_panel("profile", x0 + 900, 0.7))
 
 

@@ -113,7 +113,7 @@ HEAD = """# What an app leaves behind when its cell is run again
 
 Written by `benchmarks/app_reruns.py`: each cell run {warm} times to warm up, then as often as the
 table says, in JupyterLab {lab} with ipywidgets {widgets}, anywidget {any} and ipykernel {kernel};
-growth **per run**, after garbage collection in the kernel and in the page. The first three rows are
+growth **per run**, after garbage collection in the kernel and in the page. The last three rows are
 cells without lliso: what JupyterLab, ipywidgets and anywidget keep by themselves.
 
 *Nodes* are elements and texts of the page, shown or not. JupyterLab keeps every comm that a widget
@@ -136,25 +136,25 @@ def write(rows):
 
 
 def main():
-    names = [*app_cases.CONTROLS, *app_cases.APPS]
+    names = [*app_cases.APPS, *app_cases.CONTROLS]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", help=f"of {', '.join(names)}; default: all")
-    parser.add_argument("--runs", type=int, default=200, help="of the boundary app and controls")
-    parser.add_argument("--others", type=int, default=40, help="runs of the other apps")
+    parser.add_argument("--runs", type=int, default=200, help="of the boundary app")
+    parser.add_argument("--others", type=int, default=40, help="of the other apps and cells")
     args = parser.parse_args()
     if unknown := set(args.cases) - set(names):
         parser.error(f"cases must be of {', '.join(names)}, got {', '.join(sorted(unknown))}")
     driver = harness()
     if reason := driver.missing():
         sys.exit(reason)
-    many, rows = {*app_cases.CONTROLS, "boundaries"}, []
+    rows = []
     with tempfile.TemporaryDirectory() as home:
         folders = [Path(home) / name for name in ("jupyter", "lab")]
         for folder in folders:
             folder.mkdir()
         with driver.jupyterlab(*folders) as server, driver.chromium_running() as browser:
             for name in args.cases or names:
-                runs = args.runs if name in many else args.others
+                runs = args.runs if name == "boundaries" else args.others
                 before, after, spent = one_case(driver, server, browser, name, runs)
                 print(f"{name}: {runs} runs in {spent:.0f} s", flush=True)
                 for key, value in before.items():

@@ -23,14 +23,14 @@ READY = """() => { const apps = [...document.querySelectorAll('.lliso-app')];
 VIEW = "[...document.querySelectorAll('.lliso-app')].at(-1).view"
 
 
-@pytest.fixture
-def served(_possible, tmp_path):
-    """The address of a page with a map, and its picks file."""
-    pytest.importorskip("voila")
+@contextlib.contextmanager
+def serving(tmp_path):
+    """A page with a map: its process, its address and its picks file."""
     home = tmp_path / "home"
     names = {"CONFIG": "config", "RUNTIME": "runtime", "DATA": "data"}
     env = {**os.environ, **{f"JUPYTER_{k}_DIR": str(home / v) for k, v in names.items()}}
     env |= {"IPYTHONDIR": str(home / "ipython"), "OMP_NUM_THREADS": "1"}
+    env["TMPDIR"] = str(tmp_path)
     file = tmp_path / "picks.json"
     program = "from lliso.cli import main; raise SystemExit(main())"
     command = [sys.executable, "-c", program, "app", str(MAP), "--picks", str(file)]
@@ -51,14 +51,40 @@ def served(_possible, tmp_path):
                 break
         else:
             pytest.fail(f"the server did not start:\n{''.join(said)}")
-        yield found[0], file
-        os.killpg(process.pid, signal.SIGINT)  # as Ctrl C in a terminal: to lliso and the server
-        assert process.wait(30) == 0
+        yield process, found[0], file
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(20)
         process.stderr.close()
+
+
+@pytest.fixture
+def served(_possible, tmp_path):
+    """The address of a page with a map, and its picks file."""
+    pytest.importorskip("voila")
+    with serving(tmp_path) as (process, address, file):
+        yield address, file
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl C in a terminal: to lliso and the server
+        assert process.wait(30) == 0
+
+
+@pytest.mark.usefixtures("_possible")
+def test_told_to_end_it_leaves_nothing_running(tmp_path):
+    pytest.importorskip("voila")
+    psutil = pytest.importorskip("psutil")
+    with serving(tmp_path) as (process, address, _):
+        with urllib.request.urlopen(address, timeout=WAIT / 1000) as reply:
+            assert reply.status == 200
+            reply.read()  # the notebook was run: there is a kernel
+        below = psutil.Process(process.pid).children(recursive=True)
+        assert any("ipykernel" in " ".join(p.cmdline()) for p in below)
+        assert len(below) >= 2  # the server and the kernel
+        process.send_signal(signal.SIGTERM)  # to lliso alone, as a service manager does
+        assert process.wait(30) == 0
+        _, alive = psutil.wait_procs(below, timeout=10)
+        assert alive == []
+    assert list(tmp_path.glob("lliso-app-*")) == []
 
 
 def test_a_colleague_picks_a_boundary_on_the_page(served, browser):
