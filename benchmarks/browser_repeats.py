@@ -35,7 +35,7 @@ def one_run(number, extra, home):
         code = subprocess.call(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
     seconds, failed = {}, set()
     if report.exists():
-        for case in ET.parse(report).iter("testcase"):  # noqa: S314 - made by our own run
+        for case in ET.parse(report).iter("testcase"):
             name = f"{case.get('classname').split('.')[-1]}::{case.get('name')}"
             seconds[name] = seconds.get(name, 0.0) + float(case.get("time"))
             if any(case.find(kind) is not None for kind in ("failure", "error", "skipped")):
@@ -57,12 +57,15 @@ def written(runs, args, spent, load):
             times[name].append(value)
         for name in failed:
             bad[name] += 1
+    about = (
+        f"Written by `benchmarks/browser_repeats.py`: {len(runs)} runs, {args.at_once} at once, in "
+        f"{spent / 60:.0f} min on {os.cpu_count()} cores; load average {load[0]:.1f} before, "
+        f"{load[1]:.1f} after. {len(times)} tests; {sum(bad.values())} failures."
+    )
     lines = [
         "# The browser tests, run again and again",
         "",
-        f"Written by `benchmarks/browser_repeats.py`: {len(runs)} runs, {args.at_once} at once, in "
-        f"{spent / 60:.0f} min on {os.cpu_count()} cores; load average {load[0]:.1f} before, "
-        f"{load[1]:.1f} after. {len(times)} tests; {sum(bad.values())} failures.",
+        about,
         "",
         "| test | runs | failed | median, s | longest, s |",
         "|---|---|---|---|---|",
