@@ -1,11 +1,11 @@
 """D_bulk from one map and the exchange time, against the truth, and what its flags are worth.
 
-    python benchmarks/bulk.py --structures 12 --draws 5 --fields build/fields
+    python benchmarks/bulk.py --structures 12 --draws 3 --fields build/fields
 
 For every structure (see `benchmarks/structures.py`) and every noise draw D_bulk is estimated with
 the true grain labels, with the liquid level free and with it given. A setting's line holds the
-share of maps that no flag speaks against (``usable``) and how many of those are within 20 %.
-Everything is simulated.
+share of maps that no flag speaks against (``usable``) and how many of those are within 20 %. The
+last lines pool all kinds of structures. The same draws serve both levels. Everything is simulated.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from structures import D_BULK, structure
+from structures import D_BULK, KINDS, structure
 
 from lliso.fit.bulk import d_bulk_from_map
 
@@ -66,6 +66,22 @@ def summary(rows: list[dict]) -> dict:
     }
 
 
+def by_level(kind: str, counts: int, rows: list[dict]) -> list[dict]:
+    """Summaries of one setting, with the level free and given."""
+    found = []
+    for level in ("free", "given"):
+        one = summary([r for r in rows if r["level"] == level])
+        found.append({"kind": kind, "counts": counts, "level": level, **one})
+        print(json.dumps(found[-1]), flush=True)
+    return found
+
+
+def name(kind: str) -> str:
+    """Name of a kind of structures in the table."""
+    size, *rest = kind.split()
+    return kind if kind == "all" else ", ".join([f"{size} µm", *rest])
+
+
 def table(results: list[dict]) -> str:
     """Results as Markdown."""
     head = (
@@ -77,7 +93,7 @@ def table(results: list[dict]) -> str:
     for r in results:
         within = "–" if r["within_20_usable"] is None else f"{r['within_20_usable']:.0%}"
         rows.append(
-            f"| {r['kind']} µm | {r['counts']:,} | {r['level']} | {r['maps']} "
+            f"| {name(r['kind'])} | {r['counts']:,} | {r['level']} | {r['maps']} "
             f"| {r['mean']:.2f} ± {r['mean_std']:.2f} | {r['rms']:.0%} | {r['stated']:.0%} "
             f"| {r['coverage68']:.2f} / {r['coverage95']:.2f} | {r['usable']:.0%} | {within} |"
         )
@@ -88,19 +104,19 @@ def main() -> None:
     """Run all settings."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--structures", type=int, default=12)
-    parser.add_argument("--wide", type=int, default=7, help="structures with a wide law of P")
-    parser.add_argument("--draws", type=int, default=5, help="per structure")
+    parser.add_argument("--draws", type=int, default=3, help="per structure")
     parser.add_argument("--fields", default="build/fields")
     parser.add_argument("-o", "--out", default="benchmarks/results")
     args = parser.parse_args()
     results = []
-    for kind, n in (("16", args.structures), ("34", args.structures), ("16 wide", args.wide)):
+    pool: dict[int, list[dict]] = {counts: [] for counts in COUNTS}
+    for kind in KINDS:
         for counts in COUNTS:
-            rows = estimates(kind, counts, n, args.draws, Path(args.fields))
-            for level in ("free", "given"):
-                one = summary([r for r in rows if r["level"] == level])
-                results.append({"kind": kind, "counts": counts, "level": level, **one})
-                print(json.dumps(results[-1]), flush=True)
+            rows = estimates(kind, counts, args.structures, args.draws, Path(args.fields))
+            pool[counts] += [r | {"number": f"{kind} {r['number']}"} for r in rows]
+            results += by_level(kind, counts, rows)
+    for counts, rows in pool.items():
+        results += by_level("all", counts, rows)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     (out / "bulk.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

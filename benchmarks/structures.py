@@ -23,17 +23,21 @@ from lliso.maps.synthetic_render import scene
 from lliso.schema import make_map
 
 D_BULK = 2.6e-8
-#: kind -> mean and spread of the grain diameter (µm), start of the view along y (µm), sigma of ln P
+#: kind -> mean and spread of the grain diameter (µm), start of the view along y (µm), sigma of
+#: ln P, clustering of the sizes; a kind's place sets its seeds, so that new ones go last
 KINDS = {
-    "16": (16.0, 11.0, 300.0, 0.5),
-    "34": (34.0, 16.0, 380.0, 0.5),
-    "16 wide": (16.0, 11.0, 300.0, 1.2),
+    "16": (16.0, 11.0, 300.0, 0.5, 0.0),
+    "34": (34.0, 16.0, 380.0, 0.5, 0.0),
+    "16 wide": (16.0, 11.0, 300.0, 1.2, 0.0),
+    "16 clustered": (16.0, 11.0, 300.0, 0.5, 1.0),
+    "16 wide clustered": (16.0, 11.0, 300.0, 1.2, 1.0),
+    "34 clustered": (34.0, 16.0, 380.0, 0.5, 1.0),
 }
 
 
 def specimen(kind: str) -> Specimen:
     """The specimen of a kind: 500 × 200 µm in view, 59 h of exchange, no storage."""
-    mean, spread, y0, sigma = KINDS[kind]
+    mean, spread, y0, sigma, clustering = KINDS[kind]
     return Specimen(
         grain_mean=mean,
         grain_spread=spread,
@@ -44,6 +48,7 @@ def specimen(kind: str) -> Specimen:
         window=(0.0, y0, 500.0, y0 + 200.0),
         mesh_fine=2.0,
         mesh_coarse=6.0,
+        clustering=clustering,
     )
 
 

@@ -4,17 +4,22 @@ The macroscopic profile is that of a semi-infinite solid (eq. 4), so that
 z = erfinv(1 − (C − C₀)/(C₁ − C₀)) is a straight line of slope 1/(2 √(D_eff t)) wherever the liquid
 level is. The flux D_eff dC/dy passes through the grains, where it is D_bulk ḡ: with the mean slope
 ḡ inside the grains, D_bulk follows without any other measurement.
+
+No specimen is homogeneous. Where the view conducts better than what lies between it and the liquid,
+the profile in it is flat: its own slope then gives too large a flux, C and the level too small a
+one. With the level known both are used, and their errors cancel in part.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import erfinv
 
 from lliso._types import FloatArray
+from lliso.fit.grain_mean import area_mean, drop_scatter
 from lliso.fit.network import check_same_pixels, grain_slopes
 from lliso.fit.window import guard_length
 from lliso.maps.carried import effective_counts
@@ -30,12 +35,19 @@ if TYPE_CHECKING:
 _BLOCKS = 8
 #: fewer counts a pixel than this and blur, drift and calibration outweigh the in-grain slope
 _FEW_COUNTS = 60.0
-#: relative error of D_bulk from the structure of the grains between the source and the map, with
-#: the liquid level free and given, in a map of `_AREA` µm²; the parts of a map do not show it,
-#: because diffusion along x has made them alike (found in simulations of 16 and 34 µm grains)
-_STRUCTURE_FREE, _STRUCTURE_LEVEL, _AREA = 0.075, 0.045, 1.0e5
-#: with a larger relative error D_bulk is not known to 20 %
-_LARGEST_ERROR = 0.15
+#: weight of ln flux from the slope of the profile, the rest from C and the level (regression over
+#: simulated grains of 16 and 34 µm, clustered or not, P narrow or wide; a pile of random layers
+#: alone gives 0.28 to 0.44)
+_SLOPE_SHARE = 0.37
+#: error of the flux from the structure of the specimen over that of the mean drop at boundaries
+#: (`lliso.fit.grain_mean.drop_scatter`), with the liquid level free and given: on the safe side,
+#: because structures of another program scattered more than the ones these come from
+_STRUCTURE_FREE, _STRUCTURE_LEVEL = 3.0, 2.0
+#: with a larger relative error D_bulk is not known to 20 % at two standard errors
+_LARGEST_ERROR = 0.10
+#: steps that scatter more than this come from P spread over orders of magnitude: 0.4 to 0.5 at
+#: sigma of ln P = 0.5 and 0.7 to 0.8 at 1.2 (simulated grains)
+_LARGEST_SCATTER = 0.65
 #: a smaller share of the area inside the eroded grains is not the mean of the map
 _LEAST_AREA = 0.5
 
@@ -43,12 +55,14 @@ _LEAST_AREA = 0.5
 FLAGS = {
     "broad_beam": "the beam is wider than a tenth of the grains: the steps leak into them",
     "drift": "frames were summed here without being aligned: the in-grain slope is too high",
-    "large_error": "the stated error is above 15 %: D_bulk may be off by more than 20 %",
+    "large_error": "the stated error is above 10 %: two of them exceed 20 %",
     "low_counts": "fewer than 60 counts a pixel",
     "outside_range": "C leaves the range between the natural and the source's: calibrate first",
     "small_grains": "less than half of the area lies in grains that could be measured",
     "undetected_boundaries": "the network came from the counts: steps that were not found count "
     "as slope, and D_bulk comes out too low",
+    "wide_permeabilities": "the steps are so unlike that P must spread over orders of magnitude: "
+    "single paths carry the flux, and D_bulk can be off by more than the stated error",
     "wrong_sign": "C does not fall in the same direction inside the grains and over the map",
 }
 
@@ -64,11 +78,11 @@ class BulkEstimate:
     d_eff, d_eff_std : float
         Of the macroscopic profile, cm²/s.
     macro_slope : float
-        Mean dC/dy of the fitted profile, with the grains weighted as in ḡ, 1/cm.
+        Mean dC/dy of the fitted profile where the grains are, 1/cm.
     grain_slope, grain_slope_std : float
-        ḡ, mean of dC/dy inside the grains, 1/cm.
+        ḡ, mean of dC/dy over the area, inside the grains, 1/cm (`lliso.fit.grain_mean`).
     level : float
-        Where the profile has C = C₁: the liquid level, in µm of the map's y.
+        Where the profile has C = C₁, in µm of the map's y: the level given, or the one found.
     usable : bool
         Whether no flag says that it cannot be had from this map.
     flags : tuple of str
@@ -104,6 +118,9 @@ def d_bulk_from_map(
     .. math:: D_\mathrm{eff} = \frac{1}{4 t (dz/dy)^2}, \qquad
               D_\mathrm{bulk} = D_\mathrm{eff}\,\frac{\langle dC/dy\rangle}{\bar g}
 
+    With the level given there are two such fluxes, one from the slope of the profile alone and one
+    from C and the distance to the level; their logarithms are averaged, 37 to 63.
+
     Parameters
     ----------
     ds : xarray.Dataset
@@ -115,9 +132,9 @@ def d_bulk_from_map(
     c_source, c_natural : float
         Fraction of the source and of the sample before.
     level : float, optional
-        The liquid level in µm of the map's y, if it is known to a few tens of µm: then C alone
-        gives D_eff, with less scatter between maps. A level that is 100 µm off makes D_bulk wrong
-        by about a quarter; by default it is left free.
+        The liquid level in µm of the map's y (often 0), if it is known to a few tens of µm: give
+        it, the error is two thirds of that without. By default it is left free: for maps whose
+        distance from the liquid is not known, or where a meniscus has moved it.
     resolution : float
         Full width at half maximum of the point spread function in µm.
     erosion : float, optional
@@ -138,8 +155,8 @@ def d_bulk_from_map(
 
     Notes
     -----
-    The error holds the counts, the variety of the grains in the map and, as measured in
-    simulations, that of the grains between the source and the map.
+    The error holds the counts, the grains too small to be measured, and how far the flux in a view
+    this large can be from that of a homogeneous specimen: the scatter of the steps tells that.
 
     References
     ----------
@@ -161,34 +178,36 @@ def d_bulk_from_map(
     flags = ["drift"] if FRAME in ds.dims else []
     profile = _macroscopic(ds, c_source, c_natural, level)
     slopes = grain_slopes(ds, network, resolution=resolution, erosion=off)
-    grain, grain_std = slopes.attrs["mean_slope_per_cm"], slopes.attrs["mean_slope_std_per_cm"]
     if from_counts is None:
         from_counts = network.attrs.get("found_from") == "counts"
-    d_eff = (UM_PER_CM**-2) / (4 * time * profile.slope**2)
-    # The profile's gradient where the grains are, with their weights: it is not the same all over.
-    at_grains = profile.gradient(network["grain_y"].values)
-    macro = float(np.sum(slopes["weight"].values * at_grains)) * UM_PER_CM
-    sound = grain * macro > 0
-    d_bulk = d_eff * macro / grain if sound else float("nan")
-    # D_eff goes with (dz/dy)⁻² and dC/dy with dz/dy: together the inverse of one.
-    extent = [float(np.ptp(network[k].values)) for k in (COLUMN, ROW)]
+    # The flux falls along y: the slopes of grains are compared where they are.
+    flux = profile.flux(network["grain_y"].values, time)
+    mean = area_mean(slopes, flux)
+    area = slopes["area"].values
+    through = float(area @ flux / area.sum())
+    d_eff = profile.d_eff(time)
+    sound = mean.slope * through < 0
+    d_bulk = -through / mean.slope / UM_PER_CM**2 if sound else float("nan")
     structure = _STRUCTURE_FREE if level is None else _STRUCTURE_LEVEL
-    # As a mean over grains: a larger map holds more of them.
-    structure *= float(np.sqrt(_AREA / (extent[0] * extent[1])))
-    parts = (profile.slope_std / abs(profile.slope), grain_std / abs(grain), structure)
+    scatter, drop_error = drop_scatter(network, slopes)
+    parts = (profile.flux_std, mean.relative_std, structure * drop_error)
     relative = float(np.linalg.norm(parts))
     flags += _flags(ds, network, slopes, profile, resolution, from_counts)
+    if not sound:
+        flags.append("wrong_sign")
     if relative > _LARGEST_ERROR:
         flags.append("large_error")
+    if scatter > _LARGEST_SCATTER:
+        flags.append("wide_permeabilities")
     return BulkEstimate(
         d_bulk=d_bulk,
         d_bulk_std=abs(d_bulk) * relative,
-        d_eff=d_eff,
-        d_eff_std=2 * d_eff * profile.slope_std / abs(profile.slope),
-        macro_slope=macro,
-        grain_slope=grain,
-        grain_slope_std=grain_std,
-        level=profile.level,
+        d_eff=d_eff / UM_PER_CM**2,
+        d_eff_std=d_eff * profile.d_eff_std / UM_PER_CM**2,
+        macro_slope=-through / d_eff * UM_PER_CM,
+        grain_slope=mean.slope * UM_PER_CM,
+        grain_slope_std=abs(mean.slope) * mean.relative_std * UM_PER_CM,
+        level=profile.lines[-1][1],
         usable=not flags,
         flags=tuple(sorted(flags)),
     )
@@ -196,18 +215,34 @@ def d_bulk_from_map(
 
 @dataclass(frozen=True)
 class _Profile:
-    """z = slope (y − level), per µm; `contrast` is the range of C."""
+    """Straight lines z = slope (y − level), per µm, with the share of each; D's in µm²/s.
 
-    slope: float
-    slope_std: float
-    level: float
+    `contrast` is the range of C, `outside` the share of rows beyond it; errors are relative.
+    """
+
+    lines: tuple[tuple[float, float], ...]
     contrast: float
     outside: float
+    flux_std: float = 0.0
+    d_eff_std: float = 0.0
 
-    def gradient(self, y: FloatArray) -> FloatArray:
-        """Return dC/dy, per µm."""
-        z = self.slope * (y - self.level)
-        return np.asarray(-2 / np.sqrt(np.pi) * self.contrast * self.slope * np.exp(-(z**2)))
+    @property
+    def shares(self) -> FloatArray:
+        """Weight of ln flux and ln D_eff of every line."""
+        own = [1.0] if len(self.lines) == 1 else [_SLOPE_SHARE, 1.0 - _SLOPE_SHARE]
+        return np.array(own)
+
+    def d_eff(self, time: float) -> float:
+        """D_eff."""
+        slope = np.array([line[0] for line in self.lines])
+        return float(np.exp(-self.shares @ np.log(4 * time * slope**2)))
+
+    def flux(self, y: FloatArray, time: float) -> FloatArray:
+        """−D_eff dC/dy at y, µm/s; its sign is that of the slope of z."""
+        slope, level = np.array(self.lines).T[..., None]
+        z = slope * (np.atleast_1d(y) - level)
+        log = np.log(self.contrast / (2 * np.sqrt(np.pi) * time * np.abs(slope))) - z**2
+        return np.asarray(np.sign(slope[-1]) * np.exp(self.shares @ log))
 
 
 def _macroscopic(
@@ -219,12 +254,28 @@ def _macroscopic(
     blocks = np.array_split(np.arange(summed.sizes[X]), min(_BLOCKS, summed.sizes[X]))
     parts = np.array([[light[:, b].sum(axis=1), total[:, b].sum(axis=1)] for b in blocks])
     whole = parts.sum(axis=0)
-    slope, found, outside = _line(y, whole, c_source, c_natural, level)
+    levels = (None,) if level is None else (None, level)
+
+    def profile(counts: FloatArray) -> _Profile:
+        found = [_line(y, counts, c_source, c_natural, at) for at in levels]
+        lines = tuple(f[:2] for f in found)
+        if len({np.sign(f[0]) for f in found}) > 1:
+            lines = lines[-1:]  # the level is on the wrong side; the slope in the grains will tell
+        return _Profile(lines, c_source - c_natural, found[0][2])
+
     # Leaving out one part of the map at a time: counting noise and grains scatter alike.
-    others = np.array([_line(y, whole - p, c_source, c_natural, level)[0] for p in parts])
     n = len(parts)
-    std = float(np.sqrt((n - 1) / n * np.sum((others - others.mean()) ** 2))) if n > 1 else np.inf
-    return _Profile(slope, std, found, c_source - c_natural, outside)
+    others = [profile(whole - p) for p in parts] if n > 1 else []
+    middle = np.array([y.mean()])
+
+    def scatter(values: list[float]) -> float:
+        return float(np.sqrt((n - 1) * np.var(np.log(np.abs(values))))) if n > 1 else np.inf
+
+    return replace(
+        profile(whole),
+        flux_std=scatter([float(o.flux(middle, 1.0)[0]) for o in others]),
+        d_eff_std=scatter([o.d_eff(1.0) for o in others]),
+    )
 
 
 def _line(
@@ -265,14 +316,12 @@ def _flags(
     from_counts: bool,
 ) -> list[str]:
     counts = effective_counts(sum_frames(ds))[1]
-    grain = slopes.attrs["mean_slope_per_cm"]
     named = {
         "broad_beam": resolution > 0.15 * network.attrs["mean_intercept_um"],
         "low_counts": float(counts.mean()) < _FEW_COUNTS,
         "outside_range": profile.outside > 0.02,
         "small_grains": slopes.attrs["share_of_area"] < _LEAST_AREA,
         "undetected_boundaries": from_counts,
-        "wrong_sign": grain * profile.slope >= 0,
     }
     return [name for name, raised in named.items() if raised]
 

@@ -15,6 +15,7 @@ import xarray as xr
 
 from lliso._types import BoolArray, FloatArray, IntArray
 from lliso.fit.boundary import failed_fit
+from lliso.fit.grain_mean import GRAIN_SCATTER, rough_mean
 from lliso.fit.patch import PatchFit, PatchGeometry, PatchImage, fit_patch
 from lliso.fit.table import BOUNDARY, COLUMNS, Constants, boundary_row
 from lliso.fit.window import guard_length
@@ -53,9 +54,6 @@ _WIDE_COLUMNS = {
 }
 #: fewest interior pixels for a plane in a grain
 _FEWEST_PIXELS = 12
-#: scatter of the true slopes of grains over their mean (0.25 in simulated grains of 34 µm, 0.3 in
-#: grains of 16 µm, 0.45 where P spreads over orders of magnitude)
-_GRAIN_SCATTER = 0.3
 
 
 def fit_network(
@@ -292,7 +290,8 @@ def grain_slopes(
     xarray.Dataset
         Along ``grain``: ``slope_x``, ``slope_y`` (1/cm; NaN in grains with too few pixels),
         ``slope_y_std``, ``pixels`` (in the interior), ``area`` (of the whole grain, µm²) and
-        ``weight`` (in the mean; their sum is 1).
+        ``weight`` (in the mean; their sum is 1), ``fraction`` (C of all counts of the interior),
+        ``fraction_std`` and ``centre_y`` (of those counts, µm).
         Attributes ``mean_slope_per_cm`` (ḡ, the mean of dC/dy inside the grains),
         ``mean_slope_std_per_cm`` and ``share_of_area`` (of the grains that could be fitted).
 
@@ -303,11 +302,9 @@ def grain_slopes(
 
     Notes
     -----
-    What the macroscopic flux asks for is the mean over the area. Grains too small for a slope, and
-    those whose slope is lost in the noise, cannot give their share of it; and large grains, whose
-    slopes are known best, are a little steeper than small ones. So a grain's weight is that of its
-    slope's error together with the scatter between grains. In simulated grains of 16 and 34 µm at
-    600 counts a pixel the mean is then 1 to 3 % high and has the smallest error.
+    ḡ sets the scale of slopes for priors; its weights are those of least error, which favour the
+    large grains at few counts. What the macroscopic flux asks for is the mean over the area:
+    `lliso.fit.grain_mean.area_mean`.
     """
     check_same_pixels(ds, network)
     image = PatchImage.from_map(ds)
@@ -315,12 +312,15 @@ def grain_slopes(
     members = interior_pixels(network, off)
     px, py = np.meshgrid(image.x, image.y)
     light, total = image.light.ravel(), image.total.ravel()
-    found = np.full((network.sizes[GRAIN], 4), np.nan)
+    found = np.full((network.sizes[GRAIN], 7), np.nan)
     for i, name in enumerate(network[GRAIN].values.tolist()):
         use = members[name][total[members[name]] > 0]
         found[i, 3] = use.size
         if use.size >= _FEWEST_PIXELS:
             found[i, :3] = _plane(px.flat[use], py.flat[use], light[use], total[use])
+            ions = total[use].sum()
+            c = light[use].sum() / ions
+            found[i, 4:] = c, np.sqrt(c * (1 - c) / ions), py.flat[use] @ total[use] / ions
     area = network["grain_area"].values
     fitted = np.isfinite(found[:, 0])
     if not fitted.any():
@@ -336,6 +336,8 @@ def grain_slopes(
     }
     data |= {"pixels": (GRAIN, found[:, 3]), "area": (GRAIN, area, {"units": "um^2"})}
     data["weight"] = (GRAIN, weight, {"units": "1"})
+    data["fraction"], data["fraction_std"] = ((GRAIN, found[:, k], {"units": "1"}) for k in (4, 5))
+    data["centre_y"] = (GRAIN, found[:, 6], {"units": "um"})
     return xr.Dataset(
         data,
         coords={GRAIN: network[GRAIN].values},
@@ -369,10 +371,8 @@ def _mean_over_grains(slope: FloatArray, std: FloatArray) -> tuple[float, float,
     more for it. Weights must not come from the slopes' own scatter: where counts are few it would
     choose the grains that happen to agree.
     """
-    precision = std**-2.0
-    known = float(precision.sum())
-    rough = max(abs(float(np.sum(precision * slope))) / known, known**-0.5)
-    weight = 1.0 / (std**2 + (_GRAIN_SCATTER * rough) ** 2)
+    rough = rough_mean(slope, std)
+    weight = 1.0 / (std**2 + (GRAIN_SCATTER * rough) ** 2)
     mean = float(np.sum(weight * slope) / weight.sum())
     # The scatter about the mean holds both the noise and the variety of the grains.
     scatter = weight * (slope - mean)

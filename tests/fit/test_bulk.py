@@ -49,7 +49,8 @@ def test_without_noise_the_input_comes_out():
     assert found.d_eff == pytest.approx(D_EFF, rel=0.01)
     assert found.d_bulk == pytest.approx(D_BULK, rel=0.015)
     assert found.level == pytest.approx(40.0, abs=3.0)
-    assert found.usable
+    assert found.flags == ("large_error",)  # for so few counts; with more of them:
+    assert estimate(*case(1e5, size=12.5)).usable
     known = estimate(*case(600.0, size=12.5), level=40.0)
     assert known.d_bulk == pytest.approx(D_BULK, rel=0.015)
 
@@ -120,3 +121,33 @@ def test_the_error_holds_the_structure_and_says_when_twenty_per_cent_is_too_much
     few = estimate(case(60.0, rng, size=12.5)[0], net)
     assert few.d_bulk_std > 0.15 * few.d_bulk
     assert "large_error" in few.flags
+
+
+def test_a_known_level_shares_the_flux_with_the_slope_of_the_profile():
+    ds, net = case(1e4, size=12.5)
+    free = estimate(ds, net)
+    wrong = estimate(ds, net, level=-20.0)  # 60 µm off
+    # What C alone gives, as a straight line z through the wrong level.
+    z = (Y - 40.0) / DIFFUSION_LENGTH
+    weight = np.exp(-2 * z**2)
+    slope = np.sum(weight * (Y + 20.0) * z) / np.sum(weight * (Y + 20.0) ** 2)
+    alone = np.mean(np.exp(-((slope * (Y + 20.0)) ** 2))) / slope
+    right = np.mean(np.exp(-(z**2))) * DIFFUSION_LENGTH
+    expected = 0.63 * np.log(alone / right)
+    assert expected > 0.05
+    assert np.log(wrong.d_bulk / free.d_bulk) == pytest.approx(expected, rel=0.1)
+    assert wrong.level == -20.0
+
+
+def test_steps_that_differ_widely_are_flagged():
+    ds, net = case(1e5)
+    assert "wide_permeabilities" not in estimate(ds, net).flags
+    c, _ = staircase()
+    rows = np.floor((Y - Y[0]) / SIZE).astype(int)
+    # The step between two rows of grains is 0.03: rows of grains half a step up and down.
+    c = c + 0.014 * np.array([1, -1, 1, 1, -1, -1, 1, -1])[rows][:, None]
+    odd = make_map([1e5 * c, 1e5 * (1 - c)], ["6Li", "7Li"], x=X, y=Y)
+    found = estimate(odd, net, level=40.0)
+    assert "wide_permeabilities" in found.flags
+    assert not found.usable
+    assert found.d_bulk_std / found.d_bulk > estimate(ds, net, level=40.0).d_bulk_std / D_BULK
