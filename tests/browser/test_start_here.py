@@ -26,6 +26,13 @@ def test_what_the_text_says_can_be_done(lab, folder):
     assert (folder / PICKS).read_text() == text
     assert (folder / "notebooks/results/start_here.csv").is_file()
     nb.view()
+    nb.page.locator(".lliso-app tr[data-row='01']").click()
+    nb.settled()
+    nb.picture("../first_walk")
+    nb.focus()
+    nb.press("Escape")
+    nb.page.set_viewport_size({"width": 1280, "height": 800})
+    nb.view()
     before = nb.committed()["cut"]
     # 1. another line on the map, or a row of the table
     nb.click(nb.on_map(70, 370))
