@@ -39,16 +39,34 @@ def _check_attrs(owner: Hashable, attrs: dict[Any, Any]) -> None:
 
 
 def plain(ds: xr.Dataset) -> xr.Dataset:
-    """Undo what a file does to types: numpy attributes, object labels."""
+    """Undo what a file does to types: numpy attributes, object labels.
+
+    References into the file mean nothing outside it, and cannot be copied: they are left out.
+    """
     for attrs in [ds.attrs, *(v.attrs for v in ds.variables.values())]:
-        for key, value in attrs.items():
-            if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.size == 1):
+        for key, value in list(attrs.items()):
+            if not _has_meaning(value):
+                del attrs[key]
+            elif isinstance(value, np.generic) or (
+                isinstance(value, np.ndarray) and value.size == 1
+            ):
                 attrs[key] = value.item()
     for name, variable in ds.variables.items():
         if variable.dtype.kind in "OT" and name in ds.coords:
             labels = np.array([str(v) for v in variable.values.ravel()]).reshape(variable.shape)
             ds = ds.assign_coords({name: (variable.dims, labels, variable.attrs)})
     return ds.drop_encoding()
+
+
+def _has_meaning(value: Any) -> bool:
+    """Tell texts and numbers, one or many, from whatever else a file may hold."""
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind != "O":
+        return value.dtype.kind in "iufcbSUT"
+    many = value.ravel().tolist() if isinstance(value, np.ndarray) else value
+    return all(
+        isinstance(v, (str, bytes, int, float, np.number))
+        for v in (many if isinstance(many, (list, tuple)) else [many])
+    )
 
 
 def checked(ds: xr.Dataset, path: Path, reader: str, map_id: Callable[[], str]) -> xr.Dataset:

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 import xarray as xr
-from scipy import ndimage
+from scipy import ndimage, stats
 from scipy.optimize import minimize
 
 from lliso._types import FloatArray
@@ -24,8 +24,12 @@ from lliso.schema import X, Y, pixel_size
 
 #: blur of image and map in the successive rounds, µm: the first sees far, the last is sharp
 _BLURS = (4.0, 2.0, 1.0)
-#: a correlation must rise above the chance level of a shifted image by this many of its scatter
-_CLEAR = 4.0
+#: what is called clear must come by chance once in so many times
+_ONCE_IN = 100.0
+#: trials of a simplex where only the height of its top matters
+_ROUGHLY = 80
+#: so many standard deviations above its mean is that quantile of Gumbel's distribution
+_GUMBEL = (-np.log(-np.log1p(-1.0 / _ONCE_IN)) - np.euler_gamma) * np.sqrt(6.0) / np.pi
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +43,8 @@ class Refined:
     before, after : float
         Correlation between the image's lines and the edges in C.
     chance : float
-        Mean plus scatter of that correlation for the image in wrong places.
+        Correlation that comes by chance once in a hundred times, from the same search with the
+        edges turned over and moved, where nothing can fit.
     shift : tuple of float
         How the middle of the map moved, (x, y) in µm.
     turn, stretch : float
@@ -48,7 +53,7 @@ class Refined:
         µm, from refining both halves of the map by themselves: half of the distance between the
         two answers in the middle of the map. NaN if one of them has no clear answer.
     clear : bool
-        Whether the edges told anything.
+        Whether the edges told anything: `after` is above `chance`.
     """
 
     registration: Registration
@@ -103,7 +108,7 @@ def refine_on_edges(
         raise ValueError(f"reach must be positive, got {reach:g} um")
     view = _View.of(registration, image, maps, lines, width)
     found = _climb(view, reach)
-    chance = _chance(view, found, reach)
+    chance = _clear_from(_chances(view, reach))
     after = view.correlation(found, _BLURS[-1])
     before = view.correlation(np.zeros(4), _BLURS[-1])
     clear = bool(after > chance)
@@ -188,7 +193,12 @@ class _View:
 
 
 def _climb(
-    view: _View, reach: float, part: slice = slice(None), start: FloatArray | None = None
+    view: _View,
+    reach: float,
+    part: slice = slice(None),
+    start: FloatArray | None = None,
+    *,
+    most: int = 250,
 ) -> FloatArray:
     """Coarse grid of shifts, then a simplex in shift, turn and scale, sharper every round."""
     best = np.zeros(4) if start is None else start
@@ -207,22 +217,46 @@ def _climb(
                 "initial_simplex": best / scale + 0.7 * blur * np.vstack([np.zeros(4), np.eye(4)]),
                 "xatol": 0.02,
                 "fatol": 1e-5,
-                "maxfev": 250,
+                "maxfev": most,
             },
         )
         best = np.asarray(found.x * scale, dtype=float)
     return best
 
 
-def _chance(view: _View, found: FloatArray, reach: float) -> float:
-    """Correlation that is there by chance: with the image in sixteen wrong places."""
-    wrong = []
-    for k in range(16):
-        angle = 2 * np.pi * k / 16
-        far = (2.0 + 0.5 * (k % 3)) * max(reach, 8.0)
-        p = found + np.array([far * np.cos(angle), far * np.sin(angle), 0.0, 0.0])
-        wrong.append(view.correlation(p, _BLURS[-1]))
-    return float(np.mean(wrong) + _CLEAR * np.std(wrong, ddof=1))
+def _chances(view: _View, reach: float) -> FloatArray:
+    """Return the best correlations where there can be none: with the edges turned over and moved.
+
+    The same search as that for the real place, since the best of many places is high by chance,
+    and the higher the smaller the map. Turned over and moved around, the edges are as many, as
+    long and as wide as they were, and nothing else is.
+    """
+    best = []
+    for flip in ((-1, 1), (1, -1), (-1, -1)):
+        for part in ((0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.5, 0.5)):
+            moved = {
+                blur: np.roll(edges[:: flip[0], :: flip[1]], _pixels(part, edges.shape), (0, 1))
+                for blur, edges in view.edges.items()
+            }
+            wrong = replace(view, edges=moved)
+            best.append(wrong.correlation(_climb(wrong, reach, most=_ROUGHLY), _BLURS[-1]))
+    return np.array(best)
+
+
+def _pixels(part: tuple[float, float], shape: tuple[int, ...]) -> tuple[int, int]:
+    return int(part[0] * shape[0]), int(part[1] * shape[1])
+
+
+def _clear_from(chances: FloatArray) -> float:
+    """Correlation that comes by chance once in a hundred times, from those of wrong places.
+
+    The largest of many is distributed after Gumbel; its 99 % point lies 3.14 standard deviations
+    above the mean. Both are known from a few draws only: Student's t, at the probability that a
+    normal distribution has so far out, and the error of the mean make up for that.
+    """
+    n = chances.size
+    far = float(stats.t.ppf(stats.norm.cdf(_GUMBEL), n - 1)) * np.sqrt(1.0 + 1.0 / n)
+    return float(chances.mean() + far * chances.std(ddof=1))
 
 
 def _of_halves(view: _View, found: FloatArray, reach: float) -> float:

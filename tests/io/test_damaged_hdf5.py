@@ -64,6 +64,14 @@ def test_the_walk_goes_on_after_an_error(monkeypatch):
         read_map(DAMAGED / "hdf5_never_ends_after_an_error.nc")
 
 
+def test_references_into_the_file_are_no_attributes():
+    """A damaged name of HDF5's own bookkeeping made its references an attribute of the map."""
+    ds = read_map(DAMAGED / "hdf5_references_as_attribute.nc")
+    xr.testing.assert_identical(ds.copy(deep=True), ds)
+    for attrs in (ds.attrs, *(v.attrs for v in ds.variables.values())):
+        assert all(isinstance(value, (str, int, float)) for value in attrs.values())
+
+
 @pytest.mark.parametrize(
     "encoding",
     [
