@@ -100,11 +100,15 @@ def open_view(
 
 
 def _png(figure: Figure) -> bytes:
+    """Draw a figure in at most 256 colours: it is in every saved notebook, and IPython keeps it."""
     import io
 
     from matplotlib import pyplot as plt
+    from PIL import Image
 
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=110)
+    drawn, stream = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=110)
     plt.close(figure)  # else a notebook shows it below the view
+    with Image.open(drawn) as image:
+        image.convert("RGB").quantize(256).save(stream, format="png", optimize=True)
     return stream.getvalue()
