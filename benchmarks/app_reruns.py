@@ -120,7 +120,8 @@ cells without lliso: what JupyterLab, ipywidgets and anywidget keep by themselve
 ever had until the kernel ends (its `CommHandler` listens to the kernel's status and is never taken
 off), with it the model and the element of the widget: lliso empties both when a view closes.
 *Sessions* are kept by IPython, which keeps whatever a cell showed (`Out`): one that was replaced
-holds its picks and nothing else. Memory of the kernel is what the system counts, in steps.
+holds its picks and nothing else. Memory of the kernel is what the system counts, in steps; most of
+its growth is the picture beside the view, which IPython keeps with every output it ever sent.
 
 | cell | runs | widgets alive | views | widgets | observers | sessions | listeners | nodes |\
  heap, kB | buffers, kB | kernel, kB |
