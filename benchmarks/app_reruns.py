@@ -30,7 +30,7 @@ from ipywidgets.widgets.widget import _instances
 def alive():
     gc.collect()
     rss = int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    kind = getattr(sys.modules.get("lliso.apps.session"), "Session", ())
+    kind = getattr(sys.modules.get("lliso.sessions.session"), "Session", ())
     return {
         "widgets": len(_instances),
         "observers": sum(len(w._trait_notifiers) for w in _instances.values()),

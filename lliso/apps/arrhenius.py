@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lliso.apps.arrhenius_session import ArrheniusSession
 from lliso.apps.opening import App, key_of, open_view
 from lliso.fit.arrhenius_choices import ArrheniusChoices, Laws
 from lliso.fit.arrhenius_series import read_series
+from lliso.sessions.arrhenius.session import ArrheniusSession
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -82,6 +82,6 @@ def explore_arrhenius(
 
 
 def _picture(session: ArrheniusSession) -> Figure:
-    from lliso.apps.arrhenius_report import arrhenius_figure
+    from lliso.sessions.arrhenius.report import arrhenius_figure
 
     return arrhenius_figure(session.series, session.choices, session.laws, 7.0, 4.2)

@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lliso.apps.boundary_report import boundary_figure
-from lliso.apps.boundary_session import BoundarySession
 from lliso.apps.opening import App, key_of, open_view
+from lliso.sessions.boundaries.report import boundary_figure
+from lliso.sessions.boundaries.session import BoundarySession
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -103,7 +103,7 @@ def pick_boundaries(
             grains=grains,
         ),
         _picture,
-        headless="lliso.apps.boundary_session.BoundarySession and lliso.fit_boundaries",
+        headless="lliso.sessions.boundaries.session.BoundarySession and lliso.fit_boundaries",
     )
     return BoundaryApp(session, widget)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lliso.apps.explorer_session import ExplorerSession, by_name
 from lliso.apps.opening import App, open_view
+from lliso.sessions.explorer.session import ExplorerSession, by_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,6 +58,6 @@ def explore_map(
 
 
 def _picture(session: ExplorerSession) -> Figure:
-    from lliso.apps.explorer_report import explorer_figure
+    from lliso.sessions.explorer.report import explorer_figure
 
     return explorer_figure(session, 7.0, 3.4)

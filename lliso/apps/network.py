@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from lliso.apps.network_session import NetworkSession
 from lliso.apps.opening import App, key_of, open_view
+from lliso.sessions.network.session import NetworkSession
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -86,6 +86,6 @@ def explore_network(
 
 
 def _picture(session: NetworkSession) -> Figure:
-    from lliso.apps.network_report import network_figure
+    from lliso.sessions.network.report import network_figure
 
     return network_figure(session, 6.0, 5.0)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from lliso.apps.session import Session
+from lliso.sessions.session import Session
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

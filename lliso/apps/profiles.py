@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lliso.apps.opening import App, key_of, open_view
-from lliso.apps.profile_session import ProfileSession
 from lliso.fit.profile_choices import MODELS, ProfileChoices, SampleProfiles
+from lliso.sessions.profiles.session import ProfileSession
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -125,6 +125,6 @@ def _read(given: Given) -> xr.Dataset:
 
 
 def _picture(session: ProfileSession) -> Figure:
-    from lliso.apps.profile_report import profile_figure
+    from lliso.sessions.profiles.report import profile_figure
 
     return profile_figure(session.sample, session.choices, session.table, 7.0, 4.6)

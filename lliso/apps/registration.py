@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from lliso.apps.opening import App, key_of, open_view
-from lliso.apps.registration_session import RegistrationSession
+from lliso.sessions.registration.session import RegistrationSession
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -84,6 +84,6 @@ def register_image(
 
 
 def _picture(session: RegistrationSession) -> Figure:
-    from lliso.apps.registration_report import registration_figure
+    from lliso.sessions.registration.report import registration_figure
 
     return registration_figure(session, 6.0, 5.0)

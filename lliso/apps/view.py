@@ -3,8 +3,8 @@
 That is one module, which a page loads once however often a cell is run (``canvas_loader.js``).
 
 The view knows nothing of lithium: it shows what a session says is on the screen and hands it what a
-person did. A session is anything that follows `CanvasSession`; `lliso.apps.session.Session` says
-how to write one.
+person did. A session is anything that follows `CanvasSession`; `lliso.sessions.session.Session`
+says how to write one.
 
 Messages. The browser sends ``gesture`` (kind, final, args) and ``ask`` (``code`` or ``export``,
 which change nothing), one at a time; each is acknowledged by an ``answer`` with its number. Motion
@@ -25,8 +25,8 @@ import anywidget
 import traitlets
 
 from lliso.apps.dispatch import Dispatcher
-from lliso.apps.files import Download
-from lliso.apps.parts import Picture, packed
+from lliso.sessions.files import Download
+from lliso.sessions.parts import Picture, packed
 
 log = logging.getLogger("lliso.apps")
 

@@ -14,9 +14,9 @@ from ipywidgets.widgets import widget as ipywidget
 
 pytest.importorskip("anywidget")
 
-from lliso.apps.files import Download
-from lliso.apps.parts import Picture, packed
 from lliso.apps.view import CURE, LOADER, SCRIPTS, CanvasView, close_view
+from lliso.sessions.files import Download
+from lliso.sessions.parts import Picture, packed
 
 
 class FakeSession:

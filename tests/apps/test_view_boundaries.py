@@ -122,7 +122,7 @@ def test_without_anywidget_the_cure_is_said(simulated_map, monkeypatch):
 
 def test_no_other_room_loads_widgets():
     code = (
-        "import sys, lliso.apps.boundary_session, lliso.apps.boundaries, lliso.plot;"
+        "import sys, lliso.sessions.boundaries.session, lliso.apps.boundaries, lliso.plot;"
         "print([m for m in ('ipywidgets', 'anywidget') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

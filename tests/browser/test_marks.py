@@ -6,7 +6,7 @@ APP = """
 from dataclasses import dataclass, replace
 import numpy as np
 from lliso.apps.opening import App, open_view
-from lliso.apps.parts import (
+from lliso.sessions.parts import (
     across,
     arrows,
     axis,
@@ -23,7 +23,7 @@ from lliso.apps.parts import (
     table,
     words,
 )
-from lliso.apps.session import Session
+from lliso.sessions.session import Session
 
 
 @dataclass(frozen=True)

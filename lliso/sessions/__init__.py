@@ -1,0 +1,1 @@
+"""What a person does in an app, without widgets: state, files, and the screen as plain data."""

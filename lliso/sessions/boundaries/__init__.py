@@ -1,0 +1,1 @@
+"""Line cuts and the boundaries on them."""

@@ -1,0 +1,1 @@
+"""The grain network of a map."""

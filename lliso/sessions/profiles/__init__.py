@@ -1,0 +1,1 @@
+"""Long-range profiles."""

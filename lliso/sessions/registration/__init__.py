@@ -1,0 +1,1 @@
+"""An image laid onto a map."""
