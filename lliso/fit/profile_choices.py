@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -188,6 +188,9 @@ class SampleProfiles:
     storage: tuple[Any, ...] = ()
     ends: tuple[float | str, float | str] | None = None
     temperatures: tuple[Any, ...] | None = None
+    _points: dict[str, tuple[Profile, list[float]]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         if not self.profiles:
@@ -222,7 +225,11 @@ class SampleProfiles:
 
     def points(self, stage: str) -> tuple[Profile, list[float]]:
         """Return a profile as arrays, and the coordinate of each of its points."""
-        ds = self.profiles[stage]
+        if stage not in self._points:  # a screen asks a dozen times while a level is dragged
+            self._points[stage] = self._read_points(self.profiles[stage])
+        return self._points[stage]
+
+    def _read_points(self, ds: xr.Dataset) -> tuple[Profile, list[float]]:
         (profile,) = read_profiles(ds)
         name = _dimension(ds)
         at = np.asarray(ds[name].values, dtype=float)

@@ -91,12 +91,12 @@ def shown_curve(
     sample: SampleProfiles, choices: ProfileChoices, found: xr.Dataset, stage: str
 ) -> tuple[Any, Any]:
     """Return the curve of a stage as it is drawn: smooth, or joined where only points are known."""
-    mine = found.isel(point=(found["of_profile"] == stage).values)
+    mine = found["of_profile"].values == stage
     number = 1 if choices.model == FITTED else sample.stages.index(stage)
-    x = mine["position"].values
+    x = found["position"].values[mine]
     dense = np.linspace(x[0], x[-1], _DENSE)
     y = fitted_curve(found, number, dense)
-    return (x, mine["curve"].values) if y is None else (dense, y)
+    return (x, found["curve"].values[mine]) if y is None else (dense, y)
 
 
 def profile_figure(

@@ -201,15 +201,16 @@ def _residuals(sample: SampleProfiles, found: xr.Dataset, ends: tuple[float, flo
         across("y", -2.0, "muted", dash=[2, 5], width=1),
     ]
     for stage in dict.fromkeys(str(s) for s in found["of_profile"].values):
-        mine = found.isel(point=(found["of_profile"] == stage).values)
+        mine = found["of_profile"].values == stage
+        position = found["position"].values[mine]
         where, coordinates = sample.points(stage)
-        at = np.searchsorted(where.position, mine["position"].values)
+        at = np.searchsorted(where.position, position)
         names = [point_name(stage, coordinates[i]) for i in at]
         colour = _colour(sample, stage)
         marks.append(
             points(
-                mine["position"].values,
-                mine["residual"].values,
+                position,
+                found["residual"].values[mine],
                 colour,
                 names=names,
                 click="toggle",
@@ -258,7 +259,9 @@ def _values(sample: SampleProfiles, choices: ProfileChoices, found: xr.Dataset) 
 
 # the table ---------------------------------------------------------------------------------------
 def _rows(choices: ProfileChoices, found: xr.Dataset) -> list[dict[str, Any]]:
-    rows = [_parameter(choices, found, i) for i in range(found.sizes["param"])]
+    columns = ("param", "value", "stderr", "low", "high", "fixed", "unit")
+    each = zip(*(found[name].values.tolist() for name in columns), strict=True)
+    rows = [_parameter(choices, dict(zip(columns, one, strict=True))) for one in each]
     rows = [row for row in rows if row]
     if choices.model != EXCHANGE and "li6_change" in found:
         rows += _conservation(found)
@@ -282,9 +285,8 @@ def _rows(choices: ProfileChoices, found: xr.Dataset) -> list[dict[str, Any]]:
     return rows
 
 
-def _parameter(choices: ProfileChoices, found: xr.Dataset, i: int) -> dict[str, Any]:
-    one = found.isel(param=i)
-    name = str(one["param"].item())
+def _parameter(choices: ProfileChoices, one: dict[str, Any]) -> dict[str, Any]:
+    name = str(one["param"])
     value, error = float(one["value"]), float(one["stderr"])
     low, high, fixed = float(one["low"]), float(one["high"]), bool(one["fixed"])
     if name == "k" and fixed and np.isinf(value):
@@ -301,7 +303,7 @@ def _parameter(choices: ProfileChoices, found: xr.Dataset, i: int) -> dict[str, 
         "parameter": label,
         "value": text,
         "interval": "" if fixed else interval(low, high, error),
-        "unit": _UNITS.get(str(one["unit"].item()), str(one["unit"].item())),
+        "unit": _UNITS.get(str(one["unit"]), str(one["unit"])),
         "how": "held" if fixed or name in dict(choices.held) else "fitted",
         "sort": {"value": value if np.isfinite(value) else 0.0},
     }
