@@ -112,8 +112,23 @@ def open_page(
     with tempfile.TemporaryDirectory(prefix="lliso-app-") as folder:
         notebook = Path(folder) / f"{Path(path).stem}.ipynb"
         notebook.write_text(json.dumps(page_notebook(path, picks, constants, fov)), "utf-8")
-        process = subprocess.Popen(page_command(notebook, port=port, browser=browser))
-        return _served(process)
+        return _served(_started(page_command(notebook, port=port, browser=browser)))
+
+
+def _started(command: list[str]) -> subprocess.Popen[bytes]:
+    """Start the server so that SIGINT, by which it ends in order, reaches it.
+
+    What a script or ``nohup`` starts in the background ignores SIGINT, and so would the server.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    ignored = main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(command)
+    finally:
+        if ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _served(process: subprocess.Popen[bytes]) -> int:
@@ -130,7 +145,8 @@ def _served(process: subprocess.Popen[bytes]) -> int:
     with contextlib.ExitStack() as after:
         if threading.current_thread() is threading.main_thread():
             for number in filter(None, numbers):
-                after.callback(signal.signal, number, signal.signal(number, end))
+                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays what it says
+                    after.callback(signal.signal, number, signal.signal(number, end))
         while True:
             try:
                 return process.wait()

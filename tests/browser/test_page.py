@@ -24,7 +24,7 @@ VIEW = "[...document.querySelectorAll('.lliso-app')].at(-1).view"
 
 
 @contextlib.contextmanager
-def serving(tmp_path):
+def serving(tmp_path, before=""):
     """A page with a map: its process, its address and its picks file."""
     home = tmp_path / "home"
     names = {"CONFIG": "config", "RUNTIME": "runtime", "DATA": "data"}
@@ -32,7 +32,7 @@ def serving(tmp_path):
     env |= {"IPYTHONDIR": str(home / "ipython"), "OMP_NUM_THREADS": "1"}
     env["TMPDIR"] = str(tmp_path)
     file = tmp_path / "picks.json"
-    program = "from lliso.cli import main; raise SystemExit(main())"
+    program = f"{before}from lliso.cli import main; raise SystemExit(main())"
     command = [sys.executable, "-c", program, "app", str(MAP), "--picks", str(file)]
     process = subprocess.Popen(
         [*command, "--no-browser"],
@@ -73,7 +73,9 @@ def served(_possible, tmp_path):
 def test_told_to_end_it_leaves_nothing_running(tmp_path):
     pytest.importorskip("voila")
     psutil = pytest.importorskip("psutil")
-    with serving(tmp_path) as (process, address, _):
+    # as in the background of a script, where Ctrl C's signal is ignored
+    ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+    with serving(tmp_path, ignoring) as (process, address, _):
         with urllib.request.urlopen(address, timeout=WAIT / 1000) as reply:
             assert reply.status == 200
             reply.read()  # the notebook was run: there is a kernel
