@@ -46,6 +46,10 @@ _FIELDS = {
     "stage_y_mm": r"^ImageCenterStageY\(mm\):\s*(-?[0-9.]+)",
 }
 
+#: what is known of the hits; a count that does not fit into a byte stands as `_FULL`
+_ROWS = {"count", "count_exceptions", "indptr", "mass_bin", "pixel_id"}
+_FULL = 255
+
 
 def sniff(head: bytes, path: Path) -> bool:
     """Return True for an HDF5 file that says somewhere in its bytes that it is SIMS-H5.
@@ -170,6 +174,14 @@ def _images(path: Path, file: Any, windows: Mapping[str, tuple[float, float]]) -
 
 def _restore_large(path: Path, rows: Any, counts: Any, first: int, n_hits: int) -> None:
     """Put back the counts above 255, which are kept in a list of their own."""
+    unknown = sorted(set(rows) - _ROWS)
+    if unknown:  # a list of large counts whose name is damaged would go unnoticed
+        raise FormatError(
+            path,
+            None,
+            f"data/mass_csr must hold {', '.join(sorted(_ROWS))} only, got {unknown[0]!r} too: "
+            "damaged, or of a newer version",
+        )
     if "count_exceptions" not in rows:
         return
     index = rows["count_exceptions/nnz_index"][:].astype(np.int64)
@@ -177,7 +189,12 @@ def _restore_large(path: Path, rows: Any, counts: Any, first: int, n_hits: int) 
     if index.shape != value.shape or (index.size and index.max() >= n_hits):
         raise FormatError(path, None, "the list of large counts is damaged; copy the file again")
     here = (index >= first) & (index < first + counts.size)
-    counts[index[here] - first] = value[here]
+    at = index[here] - first
+    if (counts[at] != _FULL).any() or (value[here] <= _FULL).any():
+        raise FormatError(
+            path, None, "the list of large counts contradicts the counts; copy the file again"
+        )
+    counts[at] = value[here]
 
 
 def _shape(path: Path, file: Any) -> tuple[int, ...]:

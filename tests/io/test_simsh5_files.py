@@ -128,6 +128,26 @@ def test_damaged_contents(path, name, value, message):
         read_map(path)
 
 
+def test_large_counts_cannot_get_lost(path):
+    """A place or a value that does not fit, or a list whose name is damaged, is seen."""
+    with h5py.File(path, "r+") as file:
+        large = file["data/mass_csr/count_exceptions"]
+        kept = large["value"][0]
+        large["value"][0] = 200
+    with pytest.raises(FormatError, match="contradicts the counts"):
+        read_map(path)
+    with h5py.File(path, "r+") as file:
+        large = file["data/mass_csr/count_exceptions"]
+        large["value"][0] = kept
+        large["nnz_index"][0] -= 1
+    with pytest.raises(FormatError, match="contradicts the counts"):
+        read_map(path)
+    with h5py.File(path, "r+") as file:
+        file.move("data/mass_csr/count_exceptions", "data/mass_csr/counv_exceptions")
+    with pytest.raises(FormatError, match="'counv_exceptions' too"):
+        read_map(path)
+
+
 def test_impossible_shape(path):
     with h5py.File(path, "r+") as file:
         file["geometry"].attrs["row_shape"] = np.array([2**31, 2**20, 2**9], "u8")
