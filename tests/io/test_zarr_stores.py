@@ -160,6 +160,16 @@ def test_a_header_that_claims_more_than_is_stored(store):
         read_map(store)
 
 
+def test_a_header_that_claims_chunks_that_are_not_there(store):
+    _bare(store)
+    header = store / "counts" / ".zarray"
+    text = json.loads(header.read_text())
+    shape, chunks = [2, 65_535, text["shape"][-1]], [1, 1, text["shape"][-1]]
+    header.write_text(json.dumps({**text, "shape": shape, "chunks": chunks}))
+    with pytest.raises(FormatError, match="claims 131070 chunks"):
+        read_map(store)
+
+
 def test_packed_counts_are_refused(store):
     _bare(store)
     attrs = store / "counts" / ".zattrs"
