@@ -24,13 +24,12 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from estimators import paper
 
 from lliso.fit.network import fit_network, grain_slopes
-from lliso.fit.paper2024 import fit_two_quadratics
-from lliso.fit.patch import PatchGeometry, PatchImage, fit_patch, patch_pixels
+from lliso.fit.patch import PatchGeometry, PatchImage, fit_patch
 from lliso.fit.population import population_permeability
 from lliso.fit.uncertainty import ratio_set
-from lliso.fit.window import Window, guard_length
 from lliso.maps.alignment import align_frames
 from lliso.maps.calibration import Reference, calibrate
 from lliso.maps.carried import effective_counts
@@ -126,19 +125,6 @@ def geometries(truth: xr.Dataset, ds: xr.Dataset, shift: np.ndarray) -> list[Pat
         width = float(truth.cut_width.values[k])
         out.append(PatchGeometry(str(k), *p, *n, width, *map(float, r)) if inside else None)
     return out
-
-
-def paper(image: PatchImage, g: PatchGeometry) -> tuple[float, float, np.ndarray]:
-    """Two quadratics on a ratio profile, with the same guards as the patch."""
-    pixels = patch_pixels(image, g, guard_length(image.pitch, 1.0), None)
-    index = np.round(pixels.nu / image.pitch).astype(int)
-    at = index - index.min()
-    n = np.bincount(at)
-    keep = n > 0
-    light, total = (np.bincount(at, v)[keep] for v in (pixels.light, pixels.total))
-    nu = (np.bincount(at, pixels.nu)[keep]) / n[keep]
-    value, cov, _ = fit_two_quadratics(Window(nu, light, total, 0, 0, 0, image.pitch))
-    return float(value[0]), float(value[1]), cov
 
 
 def local(case: Case, ds: xr.Dataset, stage: int, shift: np.ndarray) -> list[dict]:
