@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lliso.errors import FormatError
-from lliso.io._reader import FovMissing, Options, field_of_view
+from lliso.io._reader import Options, stated_or_given
 
 _MZ, _INTENSITY, _ZLIB = "MS:1000514", "MS:1000515", "MS:1000574"
 _COUNT, _PITCH = ("IMS:1000042", "IMS:1000043"), ("IMS:1000046", "IMS:1000047")
@@ -192,11 +192,4 @@ def stated_fov(
             pitch.append(pitch[0] if pitch else 0.0)  # one size is that of a square pixel
     own = (pitch[0] * nx, pitch[1] * ny)
     stated = all(0 < v < 1e6 for v in own)
-    try:
-        given = field_of_view(options.fov, nx, ny, path)
-    except FovMissing:
-        if not stated:
-            raise
-        return own, ""
-    same = not stated or np.allclose(given, own, rtol=1e-3)
-    return given, "" if same else f"the file states {own[0]:g} x {own[1]:g} um, overruled by fov"
+    return stated_or_given(own if stated else None, options.fov, nx, ny, path)

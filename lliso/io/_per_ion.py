@@ -15,10 +15,10 @@ from lliso.io._reader import (
     MAX_COUNTS,
     UNSTATED_ORIENTATION,
     Options,
-    field_of_view,
     hash_of_files,
     pixel_centres,
     read_line,
+    stated_or_given,
 )
 from lliso.io.iontof_ascii import clean_ion
 from lliso.schema import SPECIES, make_map
@@ -282,12 +282,7 @@ def _axes(
     elif pitches:
         pitch_x, pitch_y = pitches.pop()
         own = (pitch_x * nx, pitch_y * ny)
-    if options.fov is None and own is not None:
-        if axes:
-            return axes[0][0], axes[0][1], own, ""
-        return pixel_centres(nx, own[0]), pixel_centres(ny, own[1]), own, ""
-    size = field_of_view(options.fov, nx, ny, path)
-    note = ""
-    if own is not None and not np.allclose(size, own, rtol=1e-3):
-        note = f"the file states {own[0]:g} x {own[1]:g} um, overruled by fov"
+    size, note = stated_or_given(own, options.fov, nx, ny, path)
+    if axes and options.fov is None:
+        return axes[0][0], axes[0][1], size, note
     return pixel_centres(nx, size[0]), pixel_centres(ny, size[1]), size, note

@@ -138,6 +138,54 @@ def field_of_view(
     return width, height
 
 
+def stated_or_given(
+    own: tuple[float, float] | None,
+    fov: FieldOfView | None,
+    nx: int,
+    ny: int,
+    path: str | os.PathLike[str],
+    *,
+    source: str = "file",
+) -> tuple[tuple[float, float], str]:
+    """Return the size of the image in µm, and a note if what was given overrules the file.
+
+    Parameters
+    ----------
+    own : tuple of float, or None
+        Width and height (µm) that the file states; None if it states none.
+    fov, nx, ny, path
+        As in `field_of_view`.
+    source : str
+        What states `own`, for the note.
+
+    Returns
+    -------
+    tuple
+        Width and height in µm, and the note for the map's history; it is empty where `fov` is not
+        given, agrees with the file within 0.1 %, or the file states nothing.
+
+    Raises
+    ------
+    FormatError
+        If neither the file nor `fov` says how large the image is.
+    ValueError
+        If `fov` does not fit the image.
+
+    Examples
+    --------
+    >>> stated_or_given((80.0, 80.0), None, 256, 256, "map.h5")
+    ((80.0, 80.0), '')
+    >>> stated_or_given((80.0, 80.0), 100, 256, 256, "map.h5")
+    ((100.0, 100.0), 'the file states 80 x 80 um, overruled by fov')
+    """
+    if own is not None and fov is None:
+        return own, ""
+    given = field_of_view(fov, nx, ny, path)
+    if own is None or np.allclose(given, own, rtol=1e-3):
+        return given, ""
+    return given, f"the {source} states {own[0]:g} x {own[1]:g} um, overruled by fov"
+
+
 def pixel_centres(n: int, extent: float) -> FloatArray:
     """Return the centres of `n` pixels that fill `extent` (µm), starting at 0.
 

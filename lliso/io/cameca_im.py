@@ -19,13 +19,12 @@ import numpy as np
 
 from lliso.errors import FormatError
 from lliso.io._reader import (
-    FovMissing,
     Options,
     Reader,
-    field_of_view,
     hash_of_files,
     pixel_centres,
     read_line,
+    stated_or_given,
     whole_counts,
 )
 from lliso.schema import SPECIES, make_map
@@ -272,14 +271,8 @@ def _check_rates(path: Path, header: _Header, counts: Any) -> None:
 
 def _fov(path: Path, header: _Header, options: Options) -> tuple[tuple[float, float], str]:
     own = (header.raster_um, header.raster_um * header.ny / header.nx)
-    try:
-        given = field_of_view(options.fov, header.nx, header.ny, path)
-    except FovMissing:
-        if own[0] <= 0:
-            raise
-        return own, ""
-    same = own[0] <= 0 or np.allclose(given, own, rtol=1e-3)
-    return given, "" if same else f"the file states {own[0]:g} x {own[1]:g} um, overruled by fov"
+    stated = None if own[0] <= 0 else own
+    return stated_or_given(stated, options.fov, header.nx, header.ny, path)
 
 
 def _text(raw: bytes) -> str:

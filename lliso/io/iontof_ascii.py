@@ -26,6 +26,7 @@ from lliso.io._reader import (
     hash_of_files,
     pixel_centres,
     read_line,
+    stated_or_given,
     whole_counts,
 )
 from lliso.schema import LI7, SPECIES, make_map
@@ -241,12 +242,7 @@ def _find_fov(
             f"the header states one length ({header[0]:g} um) for an image of {nx} x {ny} pixels; "
             "pass fov=(x, y) in um",
         )
-    own = (header[0], header[-1])
-    if fov is None:
-        return own, ""
-    given = field_of_view(fov, nx, ny, path)
-    same = np.allclose(given, own, rtol=1e-3)
-    return given, "" if same else f"the header states {own[0]:g} x {own[1]:g} um, overruled by fov"
+    return stated_or_given((header[0], header[-1]), fov, nx, ny, path, source="header")
 
 
 def _dead_time(path: Path, images: list[Image], counts: FloatArray) -> str:

@@ -22,12 +22,11 @@ from lliso.errors import FormatError
 from lliso.io._itstr import MAGIC, Block, Tree
 from lliso.io._mass_windows import different, first_bad, labels_of, overlaps
 from lliso.io._reader import (
-    FovMissing,
     Options,
     Reader,
-    field_of_view,
     pixel_centres,
     read_line,
+    stated_or_given,
     whole_counts,
 )
 from lliso.io.iontof_ascii import clean_ion
@@ -167,14 +166,7 @@ def _fov(
         aspect = res_y.whole("i") / max(res_x.whole("i"), 1.0)
         own = (width.whole("d") * 1e6, width.whole("d") * 1e6 * aspect)
     stated = all(0 < v < 1e6 for v in own)
-    try:
-        given = field_of_view(options.fov, nx, ny, path)
-    except FovMissing:
-        if not stated:
-            raise
-        return own, ""
-    same = not stated or np.allclose(given, own, rtol=1e-3)
-    return given, "" if same else f"the file states {own[0]:g} x {own[1]:g} um, overruled by fov"
+    return stated_or_given(own if stated else None, options.fov, nx, ny, path)
 
 
 def _intervals(path: Path, root: Block) -> list[_Interval]:

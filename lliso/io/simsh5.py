@@ -21,13 +21,12 @@ from lliso.errors import FormatError
 from lliso.io import _hdf5
 from lliso.io._mass_windows import LITHIUM_WINDOWS, check_windows
 from lliso.io._reader import (
-    FovMissing,
     Options,
     Reader,
-    field_of_view,
     hash_of_files,
     pixel_centres,
     read_line,
+    stated_or_given,
     whole_counts,
 )
 from lliso.schema import SPECIES, make_map
@@ -224,14 +223,7 @@ def _fov(
     path: Path, header: dict[str, float], options: Options, nx: int, ny: int
 ) -> tuple[tuple[float, float], str]:
     own = (header.get("width", 0.0), header.get("height", 0.0))
-    try:
-        given = field_of_view(options.fov, nx, ny, path)
-    except FovMissing:
-        if min(own) <= 0:
-            raise
-        return own, ""
-    same = min(own) <= 0 or np.allclose(given, own, rtol=1e-3)
-    return given, "" if same else f"the file states {own[0]:g} x {own[1]:g} um, overruled by fov"
+    return stated_or_given(None if min(own) <= 0 else own, options.fov, nx, ny, path)
 
 
 def _text(value: Any) -> str:
