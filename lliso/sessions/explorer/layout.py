@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lliso.sessions.parts import AWAY, button, control, curve_panel, image_panel, key
+from lliso.sessions.parts import AWAY, Part, button, control, curve_panel, image_panel, key
 
 #: perceptually even, told apart by colour-blind readers; the last is for signed quantities
 CMAPS = ("viridis", "cividis", "inferno", "gray", "RdBu_r")
@@ -32,49 +32,13 @@ def explorer_layout(stages: Sequence[str], overlay: bool) -> dict[str, Any]:
     panels = [image_panel(f"map:{stage}", stage, link="xy", y=AWAY) for stage in stages]
     panels.append(image_panel("change", "Change", link="xy", hidden=True, y=AWAY))
     panels.append(curve_panel("contrast", "Colours: drag low and high", tall=150, top=8))
-    controls = [
-        _setting("quantity", "show", "select"),
-        _setting("species", "of", "select"),
-        _setting("cmap", "colours", "select"),
-        _setting("low_percent", "percentiles", "number", digits=2, min=0, max=100, wide=64),
-        _setting(
-            "high_percent", "to", "number", digits=2, min=0, max=100, wide=64, unit="%", joined=True
-        ),
-        *(
-            control(
-                name,
-                words,
-                "number",
-                "limit",
-                arg="x",
-                args={"name": name},
-                where="above",
-                empty=True,
-                digits=6,
-                title="empty: by the percentile",
-                joined=name == "high",
-                aria=f"{name} end of the colours",
-            )
-            for name, words in (("low", "limits"), ("high", "to"))
-        ),
-        _setting("symmetric", "symmetric", "check"),
-        _setting("log", "log", "check"),
-        _setting("binned", "bin", "number", digits=0, min=1, step=1, wide=54),
-        _setting("smooth", "smooth σ", "number", digits=2, min=0, wide=62, unit="µm"),
-    ]
-    if len(stages) > 1:
-        controls.append(_setting("difference", "change of C", "check"))
-    if overlay:
-        controls.append(
-            _setting("opacity", "overlay", "range", min=0, max=1, step=0.05, aria="opacity of it")
-        )
     return {
         "title": "Maps",
         "aria": "Maps side by side; press ? for the keys",
         "hint": "Point at a map to read it; the wheel zooms after a click. Binning and "
         "smoothing are for the eye only.",
         "panels": panels,
-        "controls": controls,
+        "controls": _controls(changes=len(stages) > 1, overlay=overlay),
         "buttons": [button("Percentiles", "percentiles", "P: ends of the colours by percentiles")],
         "keys": [
             key("p", "percentiles"),
@@ -92,5 +56,48 @@ def explorer_layout(stages: Sequence[str], overlay: bool) -> dict[str, Any]:
     }
 
 
-def _setting(name: str, label: str, kind: Any, **more: Any) -> dict[str, Any]:
+def _controls(*, changes: bool, overlay: bool) -> list[Part]:
+    """Return the controls; change and overlay need two stages and an image beside."""
+    controls = [
+        _setting("quantity", "show", "select"),
+        _setting("species", "of", "select"),
+        _setting("cmap", "colours", "select"),
+        _setting("low_percent", "percentiles", "number", digits=2, min=0, max=100, wide=64),
+        _setting(
+            "high_percent", "to", "number", digits=2, min=0, max=100, wide=64, unit="%", joined=True
+        ),
+        _limit("low", "limits"),
+        _limit("high", "to"),
+        _setting("symmetric", "symmetric", "check"),
+        _setting("log", "log", "check"),
+        _setting("binned", "bin", "number", digits=0, min=1, step=1, wide=54),
+        _setting("smooth", "smooth σ", "number", digits=2, min=0, wide=62, unit="µm"),
+    ]
+    if changes:
+        controls.append(_setting("difference", "change of C", "check"))
+    if overlay:
+        controls.append(
+            _setting("opacity", "overlay", "range", min=0, max=1, step=0.05, aria="opacity of it")
+        )
+    return controls
+
+
+def _limit(name: str, label: str) -> Part:
+    return control(
+        name,
+        label,
+        "number",
+        "limit",
+        arg="x",
+        args={"name": name},
+        where="above",
+        empty=True,
+        digits=6,
+        title="empty: by the percentile",
+        joined=name == "high",
+        aria=f"{name} end of the colours",
+    )
+
+
+def _setting(name: str, label: str, kind: Any, **more: Any) -> Part:
     return control(name, label, kind, "set", args={"key": name}, where="above", **more)
