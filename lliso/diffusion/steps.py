@@ -49,8 +49,10 @@ def blurred_step(nu: Any, blur: float = 0.0, slice_length: float = 0.0) -> Float
         )
     nu = np.asarray(nu, dtype=float)
     if slice_length == 0:
+        if blur == 0:
+            return np.heaviside(nu, 0.5)
         with np.errstate(over="ignore"):
-            return np.heaviside(nu, 0.5) if blur == 0 else np.asarray(ndtr(nu / blur))
+            return np.asarray(ndtr(nu / blur))
     half = slice_length / 2
     mean = (_integrated_step(nu + half, blur) - _integrated_step(nu - half, blur)) / slice_length
     return np.asarray(np.clip(mean, 0.0, 1.0))
@@ -88,15 +90,14 @@ def boundary_terms(nu: Any, blur: float = 0.0, slice_length: float = 0.0) -> Flo
            [ 1. ,  0.5,  2. ,  0. ,  2. ]])
     """
     nu = np.asarray(nu, dtype=float)
-    return np.column_stack(
-        [
-            np.ones_like(nu),
-            blurred_step(nu, blur, slice_length) - 0.5,
-            nu,
-            np.where(nu < 0, nu**2 / 2, 0.0),
-            np.where(nu > 0, nu**2 / 2, 0.0),
-        ]
-    )
+    terms = np.empty((nu.size, 5))
+    terms[:, 0] = 1.0
+    terms[:, 1] = blurred_step(nu, blur, slice_length) - 0.5
+    terms[:, 2] = nu
+    bend = nu**2 / 2
+    terms[:, 3] = np.where(nu < 0, bend, 0.0)
+    terms[:, 4] = np.where(nu > 0, bend, 0.0)
+    return terms
 
 
 def boundary_fraction(

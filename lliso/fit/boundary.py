@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import lmfit
 import numpy as np
-from scipy.stats import chi2 as chi2_distribution
+from scipy.special import chdtrc
 
 from lliso._types import FloatArray
 from lliso.diffusion.steps import boundary_fraction, boundary_terms
@@ -286,7 +286,7 @@ def judged(
 ) -> BoundaryFit:
     """Return a fit with its goodness and the flags that follow from the numbers alone."""
     known = dof > 0.5
-    p_value = float(chi2_distribution.sf(chi2, dof)) if known else np.nan
+    p_value = float(chdtrc(dof, chi2)) if known else np.nan
     flags = []
     if known and p_value < POOR_FIT:
         flags.append("poor_fit")

@@ -79,6 +79,13 @@ class LiveCuts:
     ds : xarray.Dataset
         A map with ⁶Li and ⁷Li; frames are summed.
 
+    Attributes
+    ----------
+    pitch : tuple of float
+        Pixel pitch in µm, see `lliso.schema.pixel_size`.
+    extent : tuple of tuple of float
+        Outer edges of the map in µm, see `lliso.maps.cuts.map_extent`.
+
     Examples
     --------
     >>> from lliso.schema import make_map
@@ -93,7 +100,7 @@ class LiveCuts:
         # A map with more than counts (a variance, unknown pixels) goes the labelled way.
         self._plain = {str(n) for n, v in ds.data_vars.items() if {X, Y} & set(v.dims)} <= _PLAIN
         self._x, self._y = (np.asarray(ds[k].values, dtype=float) for k in (X, Y))
-        self._pitch, self._extent = pixel_size(ds), map_extent(ds)
+        self.pitch, self.extent = pixel_size(ds), map_extent(ds)
         counts = [species_counts(ds, s).values for s in (LI6, LI7)] if self._plain else []
         self._light = counts[0].ravel() if counts else np.zeros(0)
         self._total = (counts[0] + counts[1]).ravel() if counts else np.zeros(0)
@@ -106,7 +113,7 @@ class LiveCuts:
         ValueError
             As `lliso.line_profile`.
         """
-        step, n = slices_of(cut, self._pitch)
+        step, n = slices_of(cut, self.pitch)
         rows, columns, along = band_pixels(self._x, self._y, cut, n * step)
         if not self._plain or rows.size == 0:
             return self._labelled(cut)
@@ -119,7 +126,7 @@ class LiveCuts:
             np.bincount(index, self._total[at], n).astype(float),
             step,
             cut.width,
-            outside_fraction(self._extent, cut)[1],
+            outside_fraction(self.extent, cut)[1],
         )
 
     def _labelled(self, cut: LineCut) -> CutSums:
@@ -128,5 +135,5 @@ class LiveCuts:
             profile = line_profile(self._ds, cut)
         light, total = effective_counts(profile)
         step, width = (float(profile.attrs[k]) for k in ("slice_length", "cut_width"))
-        words = outside_fraction(self._extent, cut)[1]
+        words = outside_fraction(self.extent, cut)[1]
         return CutSums(profile[DISTANCE].values, light, total, step, width, words)

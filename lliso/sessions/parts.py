@@ -17,6 +17,7 @@ import numpy as np
 
 Part = dict[str, Any]
 _version = itertools.count(1)
+_PLAIN = frozenset({int, float, str, bool, type(None)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,8 @@ def packed(value: Any, buffers: list[memoryview] | None = None) -> Any:
         Takes the bytes, and the message their number in it; else the bytes stay in place, as the
         state of a widget wants it.
     """
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, np.ndarray):
         part = array_part(value)
         if buffers is not None:
@@ -85,7 +88,7 @@ def packed(value: Any, buffers: list[memoryview] | None = None) -> Any:
     if isinstance(value, dict):
         return {k: packed(v, buffers) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        if all(isinstance(v, int | float | str | None) for v in value):  # most lists, at no cost
+        if all(type(v) in _PLAIN for v in value):  # most lists, at no cost
             return value
         return [packed(v, buffers) for v in value]
     return value

@@ -11,10 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lliso.fit.patch import PatchFit
-from lliso.maps.cuts import LineCut, map_extent
+from lliso.maps.cuts import LineCut
 from lliso.maps.edges import nearest_edge
 from lliso.maps.paths import path_of
-from lliso.schema import pixel_size
 from lliso.sessions.boundaries.cut_gestures import (
     distance_of_click,
     extended_cut,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from lliso.fit.boundary import BoundaryFit
+    from lliso.maps.live_cuts import LiveCuts
     from lliso.maps.picks import BoundaryPick, Picks
 
 Point = tuple[float, float]
@@ -49,6 +49,7 @@ class BoundaryDoing(Session[State]):
     ds: xr.Dataset
     grains: xr.Dataset | None
     _fits: dict[str, BoundaryFit]
+    _live: LiveCuts
 
     @property
     def picks(self) -> Picks:
@@ -74,7 +75,7 @@ class BoundaryDoing(Session[State]):
 
     def _do_cut_body(self, final: bool, dx: float, dy: float) -> State:
         cut = self.cut
-        (x0, x1), (y0, y1) = map_extent(self.ds)
+        (x0, x1), (y0, y1) = self._live.extent
         xs, ys = (cut.start[0], cut.end[0]), (cut.start[1], cut.end[1])
         dx = min(max(dx, x0 - min(xs)), x1 - max(xs))
         dy = min(max(dy, y0 - min(ys)), y1 - max(ys))
@@ -291,11 +292,11 @@ class BoundaryDoing(Session[State]):
         return replace(self._state, picks=picks, cut=cut.name, selected=name)
 
     def _on_map(self, x: float, y: float) -> tuple[float, float]:
-        (x0, x1), (y0, y1) = map_extent(self.ds)
+        (x0, x1), (y0, y1) = self._live.extent
         return min(max(float(x), x0), x1), min(max(float(y), y0), y1)
 
     def _least_width(self) -> float:
-        return max(pixel_size(self.ds))
+        return max(self._live.pitch)
 
     def _chosen(self) -> str:
         if self._state.selected is None:

@@ -98,16 +98,11 @@ def fit_curve(fit: BoundaryFit) -> tuple[FloatArray, FloatArray]:
     at = fit.parameters["position"]
     before = np.linspace(at - fit.reach_before, at, 25)
     after = np.linspace(at, at + fit.reach_after, 25)
+    distance = np.concatenate([before, [np.nan], after])
     # At the boundary itself each branch shows its own side's value.
-    nudge = 1e-9
-    fraction = np.concatenate(
-        [
-            fit.curve(np.minimum(before, at - nudge)),
-            [np.nan],
-            fit.curve(np.maximum(after, at + nudge)),
-        ]
-    )
-    return _numbers(np.concatenate([before, [np.nan], after])), _numbers(fraction)
+    before[-1], after[0] = at - 1e-9, at + 1e-9
+    fraction = fit.curve(np.concatenate([before, [np.nan], after]))
+    return _numbers(distance), _numbers(fraction)
 
 
 def boundaries_fits(
