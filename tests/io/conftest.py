@@ -1,6 +1,9 @@
 """Builders of files in the layout of each format, written independently of the readers."""
 
+import importlib.util
 import struct
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,6 +55,18 @@ def make_ascii():
 def counts():
     """Two species, 5 rows, 7 columns; every number different, so that any mix-up shows."""
     return np.arange(70, dtype=np.int64).reshape(2, 5, 7) + 3
+
+
+@pytest.fixture(scope="module")
+def fuzz(request):
+    """The fuzzer of scripts/ that the module of tests names, ``FUZZER``, as a module."""
+    path = Path(__file__).parents[2] / "scripts" / f"{request.module.FUZZER}.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
 
 
 @pytest.fixture

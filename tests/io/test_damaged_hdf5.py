@@ -4,7 +4,6 @@ The files are small maps with a few bytes changed in tables that have no checksu
 of them without an error, or does not come back at all.
 """
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +18,8 @@ from lliso.io import _hdf5, read_map
 from lliso.schema import make_map
 
 DAMAGED = Path(__file__).parent / "damaged"
-SCRIPT = Path(__file__).parents[2] / "scripts" / "fuzz_stores.py"
+#: the script that the fixture `fuzz` loads
+FUZZER = "fuzz_stores"
 
 
 def _values(path):
@@ -105,16 +105,6 @@ def test_a_file_that_was_never_finished_is_refused(tmp_path):
             axis.attach_scale(scale)
     with pytest.raises(FormatError, match="must all be there, got 1 chunks for 2"):
         read_map(path)
-
-
-@pytest.fixture(scope="module")
-def fuzz():
-    spec = importlib.util.spec_from_file_location("fuzz_stores", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
 
 
 def test_a_silent_change_would_be_seen(fuzz, tmp_path, monkeypatch):

@@ -1,24 +1,13 @@
 """What fuzzing found stays mended: every file of tests/io/finds is given to its reader again."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 
 FINDS = Path(__file__).parent / "finds"
-SCRIPT = Path(__file__).parents[2] / "scripts" / "fuzz_readers.py"
+#: the script that the fixture `fuzz` loads
+FUZZER = "fuzz_readers"
 FILES = sorted(path for path in FINDS.rglob("*") if path.is_file())
-
-
-@pytest.fixture(scope="module")
-def fuzz():
-    spec = importlib.util.spec_from_file_location("fuzz_readers", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look themselves up there
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
 
 
 def test_there_are_finds():
