@@ -152,7 +152,12 @@ def _open(path: Path, options: Options) -> tuple[xr.Dataset, int]:
 
 
 def _check_sizes(path: Path) -> int:
-    """Refuse arrays larger than the store can hold; return how many chunks of counts it lacks."""
+    """Refuse arrays that the files cannot hold; return how many chunks of counts the store lacks.
+
+    An array must not claim more bytes than the whole store can unpack to, nor many more chunks
+    than are there, and a chunk packed with Blosc must be as long as its header says
+    (`_check_blosc`): all this before zarr reads a number.
+    """
     import zarr
 
     files = [f for f in path.rglob("*") if f.is_file()]
