@@ -183,12 +183,15 @@ PANEL = """() => {
 
 
 class Notebook:
-    """One notebook open in JupyterLab, in a browser context of its own."""
+    """One notebook open in JupyterLab."""
 
     def __init__(self, server, page):
         self.server, self.page = server, page
         self.said = []  # errors of the browser's console
-        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("pageerror", self._hear)
+
+    def _hear(self, error):
+        self.said.append(str(error))
 
     def js(self, body, arg=None):
         """Evaluate `body` in the page with `panel` (the notebook) and `arg` at hand."""
@@ -203,6 +206,14 @@ class Notebook:
         self.page.goto(self.server.url(f"doc/workspaces/{space}/tree/{name}", "&reset"))
         self.page.wait_for_function("() => window.jupyterapp", timeout=WAIT)
         self.page.evaluate("() => window.jupyterapp.restored")
+        return self._ready()
+
+    def open_next(self, name):
+        """Open a notebook in the JupyterLab that is on the page: three seconds less than `open`."""
+        self.js("await window.jupyterapp.commands.execute('docmanager:open', { path: arg });", name)
+        return self._ready()
+
+    def _ready(self):
         self.wait("panel && panel.context.isReady && panel.sessionContext.isReady")
         self.idle()
         return self
@@ -282,7 +293,7 @@ class Notebook:
         """Wait until the kernel has answered everything that was sent."""
         self.wait(
             """(() => { const v = document.querySelector('.lliso-app').view;
-              return !v.inflight && !v.finals.length && !v.motion; })()"""
+              return !v.inflight && !v.finals.length && !v.motion && !v.writing; })()"""
         )
 
     def shown(self):
@@ -395,25 +406,77 @@ class Notebook:
         self.js("await panel.sessionContext.shutdown();")
         return failures
 
+    def leave(self):
+        """Close the notebook after `end`; whether the page is fit for the next one."""
+        self.page.remove_listener("pageerror", self._hear)
+        self.js("panel.dispose();")
+        return self.page.evaluate(
+            "() => !document.querySelector('.lliso-app, .jp-Notebook, .jp-Dialog')"
+        )
+
+
+class Desk:
+    """A page with a JupyterLab that the tests of a module use in turn, as a person does all day."""
+
+    SIZE = (1280, 800)
+
+    def __init__(self, browser):
+        self.browser, self.context, self.page, self.free = browser, None, None, True
+
+    def take(self, server, name):
+        """Open a notebook on the page; a new page if there is none."""
+        self.free = False
+        if self.context is not None:
+            self.page.set_viewport_size({"width": self.SIZE[0], "height": self.SIZE[1]})
+            return Notebook(server, self.page).open_next(name)
+        self.context = new_context(self.browser, self.SIZE)
+        self.page = self.context.new_page()
+        return Notebook(server, self.page).open(name)
+
+    def give_back(self, fit):
+        """The notebook is closed. An unfit page is thrown away: the next test gets a new one."""
+        if not fit:
+            self.context.close()
+            self.context = self.page = None
+        else:
+            self.context.clear_permissions()
+            self.page.mouse.move(5, 5)
+        self.free = True
+
+
+def new_context(browser, size, ratio=1):
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, device_scale_factor=ratio
+    )
+    context.set_default_timeout(WAIT)
+    return context
+
+
+@pytest.fixture(scope="module")
+def desk(browser):
+    return Desk(browser)
+
 
 @pytest.fixture
-def lab(server, browser, request):
-    """Open notebooks; each in a browser context of its own, closed after the test."""
-    opened = []
+def lab(server, browser, desk, request):
+    """Open notebooks, on the module's page, or in a browser context of their own."""
+    opened, failed_before = [], request.session.testsfailed
 
-    def start(name, size=(1280, 800), ratio=1):
-        context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, device_scale_factor=ratio
-        )
-        context.set_default_timeout(WAIT)
-        notebook = Notebook(server, context.new_page())
-        opened.append((context, notebook))
-        return notebook.open(name)
+    def start(name, size=Desk.SIZE, ratio=1, alone=False):
+        if desk.free and (size, ratio, alone) == (Desk.SIZE, 1, False):
+            opened.append((None, desk.take(server, name)))
+        else:
+            context = new_context(browser, size, ratio)
+            opened.append((context, Notebook(server, context.new_page()).open(name)))
+        return opened[-1][1]
 
     yield start
-    said = []
+    said, fit = [], request.session.testsfailed == failed_before
     for context, notebook in opened:
         said += notebook.said
         said += notebook.end()
-        context.close()
+        if context is None:
+            desk.give_back(notebook.leave() and fit)
+        else:
+            context.close()
     assert said == [], "errors in the browser, or callbacks that failed"

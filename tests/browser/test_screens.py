@@ -135,7 +135,7 @@ def shoot(screen, name):
 @pytest.mark.parametrize("name", OPENED)
 def test_it_fits_and_is_sharp_at_every_device_scale(lab, server, name):
     notebook = server.notebook(f"screen_{name}.ipynb", SETUP, f"{OPENED[name]}\napp")
-    nb = lab(notebook, size=(1280, 800)).run_all()
+    nb = lab(notebook, alone=True).run_all()
     assert nb.errors() == []
     screen = nb.page.context.new_cdp_session(nb.page)
     for state in ("opened", "used"):
