@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import queue
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ MAX_COUNTS = 2**31 - 1
 
 #: stands in for the field of view where only the contents of a file are asked for
 ONE_UM_PER_PIXEL = "1 um per pixel"
+
+_BLOCK = 1 << 22
 
 UNSTATED_ORIENTATION = "unstated by the format; row 0 taken as the smallest y"
 
@@ -208,26 +211,66 @@ def hash_of_files(contents: Iterable[tuple[str, bytes]]) -> str:
     return digest.hexdigest()[:12]
 
 
-def hash_aside(name: str, data: bytes) -> Callable[[], str]:
-    """Start `hash_of_files` of one file in a thread; the call of what is returned waits for it.
+def read_hashed(path: Path, size: int) -> tuple[np.ndarray[Any, Any], Callable[[], str]]:
+    """Read a file whose size is known, while a thread computes its `map_id`.
 
-    SHA-256 takes seven times as long as reading the bytes from the cache, and does not need
-    Python's lock: meanwhile the map is built.
+    SHA-256 takes longer than reading the bytes from the cache and building the map from them, and
+    does not need Python's lock: it follows the reading block by block, on another processor.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    size : int
+        Its size in bytes, from before; compared with what the rest of the program expects.
+
+    Returns
+    -------
+    data : numpy.ndarray of uint8, shape (size,)
+        The bytes.
+    map_id : callable
+        Waits for the thread and returns `hash_of_files` of the file.
+
+    Raises
+    ------
+    FormatError
+        If the file has another size by now.
 
     Examples
     --------
-    >>> hash_aside("map.bif6", b"counts")() == hash_of_files([("map.bif6", b"counts")])
+    >>> path = getfixture("tmp_path") / "map.bif6"
+    >>> _ = path.write_bytes(b"counts")
+    >>> data, map_id = read_hashed(path, 6)
+    >>> map_id() == hash_of_files([("map.bif6", data.tobytes())])
     True
     """
-    found: list[str] = []
-    thread = threading.Thread(target=lambda: found.append(hash_of_files([(name, data)])))
+    data, digest = np.empty(size, np.uint8), hashlib.sha256()
+    room = data.data
+    blocks: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
+
+    def follow() -> None:
+        while (block := blocks.get()) is not None:
+            digest.update(block)
+
+    thread = threading.Thread(target=follow)
     thread.start()
+    try:
+        read, more = 0, False
+        with path.open("rb", buffering=0) as file:
+            while read < size and (n := file.readinto(room[read : read + _BLOCK])):
+                blocks.put(room[read : read + n])
+                read += n
+            more = bool(file.read(1))
+        if read < size or more:
+            raise FormatError(path, read, "the file changed while it was read; read it again")
+    finally:
+        blocks.put(None)
 
     def wait() -> str:
         thread.join()
-        return found[0]
+        return digest.hexdigest()[:12]
 
-    return wait
+    return data, wait
 
 
 def read_line(reader: str, what: str, fov: tuple[float, float], note: str = "") -> str:
@@ -250,4 +293,6 @@ def whole_counts(counts: Any, path: str | os.PathLike[str]) -> Any:
             f"a pixel must hold at most {MAX_COUNTS} counts, got {peak}; the file is damaged or "
             "is not what it was taken for",
         )
+    if counts.dtype == np.uint32 and counts.flags.writeable:
+        return counts.view(np.int32)  # the same bytes: nothing to copy
     return counts.astype(np.int32)

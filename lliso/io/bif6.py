@@ -24,8 +24,8 @@ from lliso.io._reader import (
     Options,
     Reader,
     field_of_view,
-    hash_aside,
     pixel_centres,
+    read_hashed,
     read_line,
     whole_counts,
 )
@@ -70,10 +70,7 @@ def read(path: Path, options: Options) -> xr.Dataset:
     n_declared, nx, ny, size = _header(path)
     n_whole = _whole_intervals(path, n_declared, nx, ny, size, options.partial)
     record = np.dtype([("id", "<i4"), ("mz", "<f4", (3,)), ("image", "<u4", (ny, nx))])
-    data = path.read_bytes()
-    if len(data) != size:
-        raise FormatError(path, len(data), "the file changed while it was read; read it again")
-    map_id = hash_aside(path.name, data)
+    data, map_id = read_hashed(path, size)
     intervals = np.frombuffer(data, dtype=record, count=n_whole, offset=_HEADER.size)
     with np.errstate(invalid="ignore"):  # signalling NaNs; found out by _check_masses
         mz = intervals["mz"].astype(float)

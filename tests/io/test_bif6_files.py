@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lliso.errors import FormatError
 from lliso.io import read_map
+from lliso.io._reader import hash_of_files, read_hashed
 
 LI6_WINDOW = (6.015, 5.99, 6.04)
 LI7_WINDOW = (7.016, 6.99, 7.04)
@@ -39,6 +40,31 @@ def test_map_id_is_that_of_the_file_whatever_its_name(lithium_bif6, tmp_path):
     changed[-4] ^= 1  # one count of one pixel
     copy.write_bytes(changed)
     assert read_map(copy, fov=FOV).attrs["map_id"] != expected
+
+
+@pytest.mark.parametrize("size", [-1, 1, 40])
+def test_a_file_that_changes_while_it_is_read_is_refused(lithium_bif6, size):
+    now = lithium_bif6.stat().st_size
+    with pytest.raises(FormatError, match="the file changed while it was read; read it again"):
+        read_hashed(lithium_bif6, now + size)
+
+
+def test_bytes_and_name_are_those_of_the_file_whatever_the_blocks(tmp_path, monkeypatch):
+    path = tmp_path / "any"
+    content = np.random.default_rng(3).bytes(10_000)
+    path.write_bytes(content)
+    for block in (1_000, 3_333, 10_000, 20_000):
+        monkeypatch.setattr("lliso.io._reader._BLOCK", block)
+        data, map_id = read_hashed(path, len(content))
+        assert data.tobytes() == content
+        assert map_id() == hash_of_files([("any", content)])
+
+
+def test_counts_may_be_written_over(lithium_bif6, counts):
+    ds = read_map(lithium_bif6, fov=FOV)
+    ds["counts"][:] = 1  # a view of what was read, not of the file
+    assert (ds["counts"] == 1).all()
+    assert (read_map(lithium_bif6, fov=FOV)["counts"].values == counts).all()
 
 
 def test_order_of_intervals_ids_and_other_ions(tmp_path, make_bif6, counts):
