@@ -8,6 +8,7 @@
 
 const INTERACTORS = { marks: Marks, cut: CutOnMap, boundaries: BoundariesOnProfile };
 const MOTIONS = 2;
+const WORDS_EVERY = 80; // ms
 const SERIES = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999933", "#882255"]; // after Okabe and Ito
 
 class View extends Pointing {
@@ -46,7 +47,7 @@ class View extends Pointing {
   }
 
   destroy() { // JupyterLab keeps every comm, and with it this element, until its kernel ends: it is left empty
-    this.stop.abort(); this.observer.disconnect(); this.theme.disconnect(); clearTimeout(this.timer); clearTimeout(this.zoomTimer);
+    this.stop.abort(); this.observer.disconnect(); this.theme.disconnect(); clearTimeout(this.timer); clearTimeout(this.zoomTimer); clearTimeout(this.writing);
     for (const [name, listener] of Object.entries(this.listeners)) this.model.off(name, listener);
     this.root.remove();
     this.root.view = null;
@@ -93,6 +94,7 @@ class View extends Pointing {
     SERIES.forEach((c, i) => { this.ink[`c${i}`] = c; });
     const family = style.fontFamily; // read once: a style is computed anew at every look
     this.font = (size, weight = "") => `${weight} ${size}px ${family}`;
+    this.widths = new Map(); // of the names on pins, in this font
     for (const p of this.shownPanels) p.drawBase();
     this.draw();
   }
@@ -176,17 +178,25 @@ class View extends Pointing {
   update(all = true) {
     const s = this.screen, layers = JSON.stringify(this.list.map((p) => { const { layers, hidden, extent, mark, bar, x, y } = p.state; return p instanceof ImagePanel ? [layers, hidden, extent, mark, bar, x?.label, y?.label] : [hidden, p.state.x?.bare]; }));
     if (this.layersKey !== layers) { this.layersKey = layers; this.loadImages(); this.resize(true); } else this.draw();
-    for (const p of this.list) { const st = p.state; put(p.heading, st.title ?? ""); put(p.result, st.result ?? ""); }
     const can = { undo: s.can_undo, redo: s.can_redo, selected: s.selected !== null && s.selected !== undefined, ...s.can };
     for (const [button, need] of this.needs) if (button.disabled !== !can[need]) button.disabled = !can[need];
     this.say(s.message, s.level);
     put(this.title, s.title ?? this.layout.title ?? "");
-    put(this.saved, s.saved ?? ""); this.saved.title = s.saved ?? "";
-    this.saved.dataset.level = (s.saved ?? "").startsWith("not saved") ? "error" : "info";
+    if (put(this.saved, s.saved ?? "")) {
+      this.saved.title = s.saved ?? "";
+      this.saved.dataset.level = this.saved.title.startsWith("not saved") ? "error" : "info";
+    }
     if (this.path && document.activeElement !== this.path && s.path !== undefined) this.path.value = s.path;
     if (all) for (const input of Object.values(this.inputs)) this.fill(input);
-    this.fillTable(s);
     this.root.dataset.sequence = s.sequence;
+    if (all) this.write(); else this.writing ??= setTimeout(() => this.write(), WORDS_EVERY);
+  }
+
+  write() { // the words that follow a motion; they lay the page out again, and nobody reads faster
+    clearTimeout(this.writing);
+    this.writing = null;
+    for (const p of this.list) { const st = p.state; put(p.heading, st.title ?? ""); put(p.result, st.result ?? ""); }
+    this.fillTable(this.screen);
   }
 }
 

@@ -254,7 +254,8 @@ class Page {
         if (chosen) this.scrollTo(tr);
       }
       s.columns.forEach((c, i) => put(i ? tr.cells[i] : tr.cells[0].firstChild, row[c.key] ?? ""));
-      tr.cells[0].firstChild.setAttribute("aria-pressed", String(chosen));
+      const button = tr.cells[0].firstChild;
+      if (button.ariaPressed !== String(chosen)) button.ariaPressed = String(chosen);
     });
   }
 }

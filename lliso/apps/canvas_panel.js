@@ -126,7 +126,11 @@ class Panel {
     return found.sort((a, b) => a.rank - b.rank);
   }
 
-  pinWidth(ctx, name) { ctx.font = this.view.font(11.5, "600"); return Math.max(18, ctx.measureText(name).width + 10); }
+  pinWidth(ctx, name) { // measured once: with its font, that costs as much as drawing the pin
+    const { widths } = this.view;
+    if (!widths.has(name)) { ctx.font = this.view.font(11.5, "600"); widths.set(name, Math.max(18, ctx.measureText(name).width + 10)); }
+    return widths.get(name);
+  }
   pin(ctx, name, x, y, chosen, way, dark = false) { // a label; the selected one's has a cross, beside the name
     const font = this.view.font(11.5, "600"), area = this.frame, w = this.pinWidth(ctx, name), ink = dark ? "#111" : this.ink.paper;
     const room = (s) => (s > 0 ? x + w / 2 + CROSS <= area.x + area.w : x - w / 2 - CROSS >= area.x);

@@ -25,7 +25,11 @@ const make = (tag, cls, parent, attributes = {}) => {
   if (parent) parent.append(node);
   return node;
 };
-const put = (node, text) => { if (node.textContent !== text) node.textContent = text; }; // untouched, nothing is laid out again
+const put = (node, text) => { // untouched, nothing is laid out again
+  if (node.textContent === text) return false;
+  node.textContent = text;
+  return true;
+};
 function niceStep(span, most) {
   const raw = span / Math.max(1, most), ten = 10 ** Math.floor(Math.log10(raw));
   return [1, 2, 5, 10].map((m) => m * ten).find((s) => s >= raw * 0.999);

@@ -50,7 +50,7 @@ def blurred_step(nu: Any, blur: float = 0.0, slice_length: float = 0.0) -> Float
     nu = np.asarray(nu, dtype=float)
     if slice_length == 0:
         if blur == 0:
-            return np.heaviside(nu, 0.5)
+            return np.asarray(np.heaviside(nu, 0.5))
         with np.errstate(over="ignore"):
             return np.asarray(ndtr(nu / blur))
     half = slice_length / 2

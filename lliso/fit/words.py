@@ -99,25 +99,23 @@ READABLE = (
 
 def readable_row(name: str, row: Mapping[str, Any]) -> dict[str, str]:
     """Return the row of a table (see `lliso.fit.table.boundary_row`) as text, by `READABLE`."""
-    verdict = str(row["verdict"])
     chi2_red = float(row["chi2_red"])
     return {
         "boundary": name,
         "step": with_error(float(row["step"]), float(row["step_std"])),
         "slope": with_error(float(row["slope"]), float(row["slope_std"])),
-        "permeability": with_limits(
-            float(row["permeability"]),
-            float(row["permeability_low"]),
-            float(row["permeability_high"]),
-            verdict,
-        ),
-        "d_gb": with_limits(
-            float(row["d_gb"]), float(row["d_gb_low"]), float(row["d_gb_high"]), verdict
-        ),
+        "permeability": limits_of(row, "permeability"),
+        "d_gb": limits_of(row, "d_gb"),
         "chi2_red": f"{chi2_red:.2f}" if math.isfinite(chi2_red) else "–",
-        "verdict": VERDICTS[verdict],
+        "verdict": VERDICTS[str(row["verdict"])],
         "flags": str(row["flags"]).replace(" ", ", ").replace("_", " "),
     }
+
+
+def limits_of(row: Mapping[str, Any], key: str) -> str:
+    """Return ``permeability`` or ``d_gb`` of a row with its interval, or the limit."""
+    value, low, high = (float(row[f"{key}{end}"]) for end in ("", "_low", "_high"))
+    return with_limits(value, low, high, str(row["verdict"]))
 
 
 def readable_table(table: xr.Dataset) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lliso._types import FloatArray
-from lliso.fit.words import readable_row
+from lliso.fit.words import limits_of, readable_row
 from lliso.maps.cuts import LineCut
 from lliso.sessions.parts import Part, across, axis, lines, points
 from lliso.sessions.state import State
@@ -85,7 +85,7 @@ def boundaries_on_screen(
                 "x": x,
                 "y": y,
                 "fit": {"distance": distance, "fraction": fraction},
-                "limits": readable_row(pick.name, rows[pick.name])["permeability"],
+                "limits": limits_of(rows[pick.name], "permeability"),
             }
         )
     return shown
