@@ -52,6 +52,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import zarr
 
 import lliso.io
 from lliso.errors import FormatError, LlisoWarning
@@ -173,17 +174,18 @@ def _simsh5_seeds(folder: Path) -> Iterator[Seed]:
 
 def _zarr_seeds(folder: Path) -> Iterator[Seed]:
     path = folder / "map.zarr"
-    for version, frames, consolidated, packed in (
-        (2, 0, True, True),
-        (2, 2, False, False),
-        (3, 0, False, True),
-        (3, 2, True, False),
+    blosc: dict[str, Any] = {"compressors": zarr.codecs.BloscCodec()}
+    for version, frames, consolidated, packed, sharded in (
+        (2, 0, True, {}, False),
+        (2, 2, False, {"compressors": None}, False),
+        (3, 0, False, {}, False),
+        (3, 2, True, {"compressors": None}, False),
+        (3, 0, False, blosc, True),
     ):
         shutil.rmtree(path, ignore_errors=True)
-        encoding: dict[str, Any] = {"_FillValue": None}
-        if not packed:
-            encoding["compressors"] = None
-        chunks = {"chunks": (1, *([1] if frames else []), 3, 4)}
+        encoding: dict[str, Any] = {"_FillValue": None, **packed}
+        shape = (1, *([1] if frames else []), 3, 4)
+        chunks = {"chunks": (1, 3, 2), "shards": shape} if sharded else {"chunks": shape}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             _map(frames).drop_encoding().to_zarr(

@@ -13,7 +13,6 @@ import math
 import os
 import secrets
 import shutil
-import struct
 import sys
 import warnings
 import zlib
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from lliso.errors import FormatError, LlisoWarning
 from lliso.io._kept import check_writable, checked, plain
 from lliso.io._reader import Options, Reader, hash_of_files
+from lliso.io._zarr_chunks import check_blosc, chunk_files
 from lliso.schema import COUNTS, add_history
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _check_sizes(path: Path) -> int:
 
     An array must not claim more bytes than the whole store can unpack to, nor many more chunks
     than are there, and a chunk packed with Blosc must be as long as its header says
-    (`_check_blosc`): all this before zarr reads a number.
+    (`check_blosc`): all this before zarr reads a number.
     """
     import zarr
 
@@ -172,43 +172,20 @@ def _check_sizes(path: Path) -> int:
                 f"array '{name}' claims {claimed} bytes, the whole store has {size}: it is "
                 "damaged or incomplete; copy it again",
             )
-        there = int(array.nchunks_initialized)
-        if array.nchunks > _FEW_CHUNKS + _MOST_EMPTY * there:
+        stored = chunk_files(path, array)
+        pieces = zip(array.shape, array.shards or array.chunks, strict=True)
+        chunks = math.prod(-(-n // size) for n, size in pieces)
+        if chunks > _FEW_CHUNKS + _MOST_EMPTY * len(stored):
             raise FormatError(
                 path,
                 None,
-                f"array '{name}' claims {array.nchunks} chunks, {there} are in the store: it is "
+                f"array '{name}' claims {chunks} chunks, {len(stored)} are in the store: it is "
                 "damaged or incomplete; copy it again",
             )
-        _check_blosc(path, name, array)
+        check_blosc(path, name, array, stored)
         if name == COUNTS:
-            missing = int(array.nchunks) - there
+            missing = chunks - len(stored)
     return missing
-
-
-def _check_blosc(path: Path, name: str, array: Any) -> None:
-    """Compare what Blosc's headers promise with the files: its library reads on behind a short one.
-
-    Chunks within shards are not looked at; a shard's index has a checksum.
-    """
-    packed = array.compressors
-    if not packed or "blosc" not in type(packed[-1]).__name__.lower() or array.shards is not None:
-        return
-    plain_bytes = not array.filters and array.dtype.kind in "biufU"
-    whole = math.prod(array.chunks) * array.dtype.itemsize if plain_bytes else None
-    for file in (path / array.path).rglob("*"):
-        if file.name.startswith(".") or file.name == "zarr.json" or not file.is_file():
-            continue
-        with file.open("rb") as content:
-            head = content.read(16)
-        unpacked, _, stored = struct.unpack("<3I", head[4:]) if len(head) == 16 else (0, 0, 0)
-        if stored != file.stat().st_size or whole not in (None, unpacked):
-            raise FormatError(
-                path,
-                None,
-                f"a chunk of '{name}' has {file.stat().st_size} bytes, its header promises "
-                f"{stored} for {unpacked} of numbers: it is damaged or incomplete; copy it again",
-            )
 
 
 def _sums(path: Path) -> dict[str, str]:

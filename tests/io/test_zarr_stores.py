@@ -2,6 +2,7 @@ import json
 import random
 import re
 import shutil
+import struct
 import sys
 
 import dask.array
@@ -186,6 +187,52 @@ def test_blosc_is_not_asked_for_more_than_a_file_holds(store, tmp_path, zarr_for
     chunk = next(f for f in (path / "x").rglob("0") if f.is_file())
     chunk.write_bytes(chunk.read_bytes()[:-5])
     with pytest.raises(FormatError, match="a chunk of 'x' has"):
+        read_map(path)
+
+
+@pytest.mark.filterwarnings("ignore:The data type")
+@pytest.mark.parametrize("index_location", ["start", "end"])
+def test_chunks_within_shards_are_measured_too(tmp_path, index_location):
+    ds = _map()
+    for variable in ds.variables.values():
+        variable.encoding.clear()
+    ds["counts"][0, :2, :2] = 0  # a chunk that is left out
+    path = tmp_path / "shards.zarr"
+    ds.drop_vars("counts").to_zarr(path, zarr_format=3, consolidated=False)
+    shape = ds.counts.shape
+    array = zarr.open_group(path).create_array(
+        "counts",
+        shape=shape,
+        chunks=(1, 2, 2),
+        shards={"shape": (1, 4, 4), "index_location": index_location},
+        dtype=ds.counts.dtype,
+        compressors=zarr.codecs.BloscCodec(),
+        dimension_names=ds.counts.dims,
+        attributes=ds.counts.attrs,
+    )
+    array[:] = ds.counts.values
+    np.testing.assert_array_equal(read_map(path).counts, ds.counts)
+
+    shard = next(f for f in (path / "counts").rglob("0") if f.is_file())
+    whole = shard.read_bytes()
+    count = array.shards[1] // 2 * (array.shards[2] // 2)
+    table_at = 0 if index_location == "start" else len(whole) - 16 * count - 4
+    table = list(struct.iter_unpack("<2Q", whole[table_at : table_at + 16 * count]))
+    offset, length = next(part for part in table if part[0] != 2**64 - 1)
+    assert any(part[0] == 2**64 - 1 for part in table)
+    for promised in (length - 1, length + 900, 2**31):  # Blosc's own count of its bytes
+        damaged = bytearray(whole)
+        struct.pack_into("<I", damaged, offset + 12, promised)
+        shard.write_bytes(damaged)
+        with pytest.raises(FormatError, match=f"a chunk of 'counts' has {length} bytes"):
+            read_map(path)
+    shard.write_bytes(whole[: 16 * count])
+    with pytest.raises(FormatError, match="a shard of 'counts' has"):
+        read_map(path)
+    damaged = bytearray(whole)
+    struct.pack_into("<Q", damaged, table_at + 16 * table.index((offset, length)), 10**9)
+    shard.write_bytes(damaged)
+    with pytest.raises(FormatError, match="a shard of 'counts' has a part at 1000000000"):
         read_map(path)
 
 
