@@ -34,6 +34,7 @@ FLAGS = [
     "--disable-dev-shm-usage",
 ]
 WAIT = 60_000  # ms; a loaded machine may need it, an idle one never comes near
+POLL = 40  # ms; asked at every frame, the page would draw frames for nothing
 
 
 def missing():
@@ -199,12 +200,12 @@ class Notebook:
 
     def wait(self, condition, arg=None):
         code = f"(arg) => {{ const panel = ({PANEL})(); return {condition}; }}"
-        self.page.wait_for_function(code, arg=arg, timeout=WAIT)
+        self.page.wait_for_function(code, arg=arg, timeout=WAIT, polling=POLL)
 
     def open(self, name):
         space = secrets.token_hex(4)
         self.page.goto(self.server.url(f"doc/workspaces/{space}/tree/{name}", "&reset"))
-        self.page.wait_for_function("() => window.jupyterapp", timeout=WAIT)
+        self.page.wait_for_function("() => window.jupyterapp", timeout=WAIT, polling=POLL)
         self.page.evaluate("() => window.jupyterapp.restored")
         return self._ready()
 
