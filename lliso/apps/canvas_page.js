@@ -11,7 +11,7 @@ class Page {
     const bar = make("div", "lliso-bar", root), words = make("div", "lliso-words-left", bar);
     this.buttons = make("div", "lliso-buttons", bar);
     this.title = make("span", "lliso-title", words, { text: layout.title ?? "" });
-    this.saved = make("span", "lliso-saved", words);
+    this.saved = make("span", "lliso-saved", words, { "data-level": "info" });
     this.inputs = {}; this.needs = [];
     this.above = make("fieldset", "lliso-numbers lliso-above", root, { "aria-label": "what is shown" });
     this.progress = make("div", "lliso-progress", root, { hidden: "" });
@@ -255,7 +255,7 @@ class Page {
       }
       s.columns.forEach((c, i) => put(i ? tr.cells[i] : tr.cells[0].firstChild, row[c.key] ?? ""));
       const button = tr.cells[0].firstChild;
-      if (button.ariaPressed !== String(chosen)) button.ariaPressed = String(chosen);
+      if (button.getAttribute("aria-pressed") !== String(chosen)) button.setAttribute("aria-pressed", String(chosen));
     });
   }
 }

@@ -89,7 +89,7 @@ def boundary_terms(nu: Any, blur: float = 0.0, slice_length: float = 0.0) -> Flo
     array([[ 1. , -0.5, -2. ,  2. ,  0. ],
            [ 1. ,  0.5,  2. ,  0. ,  2. ]])
     """
-    nu = np.asarray(nu, dtype=float)
+    nu = np.asarray(nu, dtype=float).ravel()
     terms = np.empty((nu.size, 5))
     terms[:, 0] = 1.0
     terms[:, 1] = blurred_step(nu, blur, slice_length) - 0.5

@@ -113,7 +113,19 @@ def readable_row(name: str, row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def limits_of(row: Mapping[str, Any], key: str) -> str:
-    """Return ``permeability`` or ``d_gb`` of a row with its interval, or the limit."""
+    """Return ``permeability`` (cm/s) or ``d_gb`` (cm²/s) of a row with its interval, or the limit.
+
+    Parameters
+    ----------
+    row : mapping
+        Of `lliso.fit.table.boundary_row`.
+    key : str
+        Which of the two.
+
+    Returns
+    -------
+    str
+    """
     value, low, high = (float(row[f"{key}{end}"]) for end in ("", "_low", "_high"))
     return with_limits(value, low, high, str(row["verdict"]))
 

@@ -235,6 +235,8 @@ def read_hashed(path: Path, size: int) -> tuple[np.ndarray[Any, Any], Callable[[
     ------
     FormatError
         If the file has another size by now.
+    OSError
+        If it cannot be read.
 
     Examples
     --------
@@ -252,7 +254,7 @@ def read_hashed(path: Path, size: int) -> tuple[np.ndarray[Any, Any], Callable[[
         while (block := blocks.get()) is not None:
             digest.update(block)
 
-    thread = threading.Thread(target=follow)
+    thread = threading.Thread(target=follow, daemon=True)  # never what keeps Python from ending
     thread.start()
     try:
         read, more = 0, False
@@ -283,7 +285,13 @@ def read_line(reader: str, what: str, fov: tuple[float, float], note: str = "") 
 def whole_counts(counts: Any, path: str | os.PathLike[str]) -> Any:
     """Return whole numbers as int32, after a check that none is absurdly large.
 
-    A signed type is used because differences of unsigned counts wrap around silently.
+    A signed type is used because differences of unsigned counts wrap around silently. Writeable
+    uint32 of this machine's byte order comes back as a view, anything else as a copy.
+
+    Raises
+    ------
+    FormatError
+        If a number is above `MAX_COUNTS`.
     """
     peak = int(counts.max())
     if peak > MAX_COUNTS:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from lliso.errors import FormatError, LlisoWarning
 from lliso.io._kept import check_writable, checked, plain
 from lliso.io._reader import Options, Reader, hash_of_files
-from lliso.io._zarr_chunks import check_blosc, chunk_files
+from lliso.io._zarr_chunks import check_blosc, chunks_among, files_in, grid_of
 from lliso.schema import COUNTS, add_history
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def read(path: Path, options: Options) -> xr.Dataset:
     ds = checked(ds, path, READER.name, lambda: _hash(path))
     if not missing or sealed:
         return ds
-    note = f"{missing} chunks of the counts are not in the store and were read as zeros"
+    note = f"{missing} of the counts are not in the store and were read as zeros"
     warnings.warn(
         f"{path.name}: {note}; zarr leaves chunks of zeros out, and so does a copy that was "
         "interrupted",
@@ -128,7 +128,7 @@ def read(path: Path, options: Options) -> xr.Dataset:
     return add_history(ds, note)
 
 
-def _open(path: Path, options: Options) -> tuple[xr.Dataset, int]:
+def _open(path: Path, options: Options) -> tuple[xr.Dataset, str]:
     import xarray as xr
 
     stored = _check_sizes(path)
@@ -151,8 +151,8 @@ def _open(path: Path, options: Options) -> tuple[xr.Dataset, int]:
     return plain(ds if chunks is not None else ds.load()), stored
 
 
-def _check_sizes(path: Path) -> int:
-    """Refuse arrays that the files cannot hold; return how many chunks of counts the store lacks.
+def _check_sizes(path: Path) -> str:
+    """Refuse arrays that the files cannot hold; say how many chunks of counts the store lacks.
 
     An array must not claim more bytes than the whole store can unpack to, nor many more chunks
     than are there, and a chunk packed with Blosc must be as long as its header says
@@ -162,7 +162,7 @@ def _check_sizes(path: Path) -> int:
 
     files = [f for f in path.rglob("*") if f.is_file()]
     size = sum(f.stat().st_size for f in files)
-    missing = 0
+    missing = ""
     for name, array in zarr.open_group(str(path), mode="r").arrays():
         claimed = math.prod(array.shape) * array.dtype.itemsize
         if claimed > _MOST_SHRUNK * size:
@@ -172,19 +172,19 @@ def _check_sizes(path: Path) -> int:
                 f"array '{name}' claims {claimed} bytes, the whole store has {size}: it is "
                 "damaged or incomplete; copy it again",
             )
-        stored = chunk_files(path, array)
-        pieces = zip(array.shape, array.shards or array.chunks, strict=True)
-        chunks = math.prod(-(-n // size) for n, size in pieces)
-        if chunks > _FEW_CHUNKS + _MOST_EMPTY * len(stored):
+        there = files_in(path / array.path)
+        chunks = math.prod(grid_of(array))
+        if chunks > _FEW_CHUNKS + _MOST_EMPTY * len(there):
             raise FormatError(
                 path,
                 None,
-                f"array '{name}' claims {chunks} chunks, {len(stored)} are in the store: it is "
+                f"array '{name}' claims {chunks} chunks, {len(there)} are in the store: it is "
                 "damaged or incomplete; copy it again",
             )
+        stored = chunks_among(there, path / array.path, array)
         check_blosc(path, name, array, stored)
-        if name == COUNTS:
-            missing = chunks - len(stored)
+        if name == COUNTS and chunks > len(stored):
+            missing = f"{chunks - len(stored)} {'chunks' if array.shards is None else 'shards'}"
     return missing
 
 

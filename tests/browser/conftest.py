@@ -409,9 +409,9 @@ class Notebook:
 
     def leave(self):
         """Close the notebook after `end`; whether the page is fit for the next one."""
+        self.js("panel.dispose(); await new Promise((done) => setTimeout(done));")
         self.page.remove_listener("pageerror", self._hear)
-        self.js("panel.dispose();")
-        return self.page.evaluate(
+        return not self.said and self.page.evaluate(
             "() => !document.querySelector('.lliso-app, .jp-Notebook, .jp-Dialog')"
         )
 
@@ -427,17 +427,22 @@ class Desk:
     def take(self, server, name):
         """Open a notebook on the page; a new page if there is none."""
         self.free = False
-        if self.context is not None:
-            self.page.set_viewport_size({"width": self.SIZE[0], "height": self.SIZE[1]})
-            return Notebook(server, self.page).open_next(name)
-        self.context = new_context(self.browser, self.SIZE)
-        self.page = self.context.new_page()
-        return Notebook(server, self.page).open(name)
+        try:
+            if self.context is not None:
+                self.page.set_viewport_size({"width": self.SIZE[0], "height": self.SIZE[1]})
+                return Notebook(server, self.page).open_next(name)
+            self.context = new_context(self.browser, self.SIZE)
+            self.page = self.context.new_page()
+            return Notebook(server, self.page).open(name)
+        except BaseException:
+            self.give_back(False)
+            raise
 
     def give_back(self, fit):
         """The notebook is closed. An unfit page is thrown away: the next test gets a new one."""
         if not fit:
-            self.context.close()
+            if self.context is not None:
+                self.context.close()
             self.context = self.page = None
         else:
             self.context.clear_permissions()
@@ -468,16 +473,21 @@ def lab(server, browser, desk, request):
             opened.append((None, desk.take(server, name)))
         else:
             context = new_context(browser, size, ratio)
-            opened.append((context, Notebook(server, context.new_page()).open(name)))
+            opened.append((context, Notebook(server, context.new_page())))
+            opened[-1][1].open(name)
         return opened[-1][1]
 
     yield start
     said, fit = [], request.session.testsfailed == failed_before
     for context, notebook in opened:
-        said += notebook.said
-        said += notebook.end()
-        if context is None:
-            desk.give_back(notebook.leave() and fit)
-        else:
-            context.close()
+        left = False
+        try:
+            said += notebook.end()
+            left = context is None and fit and not said and notebook.leave()
+        finally:
+            said += notebook.said
+            if context is None:
+                desk.give_back(left)
+            else:
+                context.close()
     assert said == [], "errors in the browser, or callbacks that failed"

@@ -145,6 +145,12 @@ def test_the_cut_is_dragged_with_the_mouse(app):
     assert math.dist(nb.committed()["cut"]["start"], (200, 20)) < PIXEL
 
 
+def in_words(screen):
+    """Return the rows of the table as they are to be read."""
+    keys = [c["key"] for c in screen["columns"]]
+    return [[" ".join(row[k].split()) for k in keys] for row in screen["rows"]]
+
+
 def test_boundaries_are_marked_moved_and_removed_with_the_mouse(app):
     nb = app()
     nb.click(nb.on_profile(36))  # where the profile steps down, 10 µm from the map's edge
@@ -159,7 +165,15 @@ def test_boundaries_are_marked_moved_and_removed_with_the_mouse(app):
     assert len(saved(nb)["boundaries"]) == 2
     nb.shoot("boundary_app_two_boundaries")
     at = next(b for b in nb.committed()["boundaries"] if b["name"] == second)
-    nb.drag(nb.on_profile(at["window"][1]), nb.on_profile(at["window"][1] - 12))
+    nb.page.mouse.move(*nb.on_profile(at["window"][1]))
+    nb.page.mouse.down()
+    nb.page.mouse.move(*nb.on_profile(at["window"][1] - 8), steps=4)
+    nb.settled()  # still held: the words of the table follow
+    assert nb.rows()[1:] == in_words(nb.shown()) != in_words(nb.committed())
+    nb.page.mouse.move(*nb.on_profile(at["window"][1] - 12), steps=4)
+    nb.page.mouse.up()
+    nb.settled()
+    assert nb.rows()[1:] == in_words(nb.committed())
     moved = next(b for b in nb.committed()["boundaries"] if b["name"] == second)
     assert moved["window"][1] == pytest.approx(at["window"][1] - 12, abs=0.5)
     assert moved["position"] == at["position"]

@@ -236,6 +236,62 @@ def test_chunks_within_shards_are_measured_too(tmp_path, index_location):
         read_map(path)
 
 
+@pytest.mark.filterwarnings("ignore:The data type")
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_lost_chunk_is_said_whatever_else_lies_in_the_folder(tmp_path, zarr_format):
+    ds = _map()
+    for variable in ds.variables.values():
+        variable.encoding.clear()
+    path = tmp_path / "beside.zarr"
+    encoding = {"counts": {"chunks": (1, 3, 4)}}
+    ds.to_zarr(path, zarr_format=zarr_format, encoding=encoding, consolidated=False)
+    (path / "counts" / "Thumbs.db").write_bytes(b"of a file manager")
+    np.testing.assert_array_equal(read_map(path).counts, ds.counts)
+    chunk = next(f for f in (path / "counts").rglob("*0") if f.is_file())
+    chunk.unlink()
+    with pytest.warns(LlisoWarning, match="1 chunks of the counts are not in the store"):
+        read_map(path)
+
+
+@pytest.mark.filterwarnings("ignore:The data type")
+def test_shards_that_cannot_be_looked_into_are_refused(tmp_path):
+    ds = _map()
+    for variable in ds.variables.values():
+        variable.encoding.clear()
+    codecs = zarr.codecs
+    inner = codecs.ShardingCodec(
+        chunk_shape=(1, 2, 2), codecs=[codecs.BytesCodec(), codecs.BloscCodec()]
+    )
+    table = [codecs.BytesCodec(endian="big"), codecs.Crc32cCodec()]
+    turned = [codecs.TransposeCodec(order=(1, 0, 2, 3)), *table]
+    for name, outer, words in (
+        ("nested", {"codecs": [inner]}, "must be sharded once and by nothing else"),
+        ("turned", {"codecs": inner.codecs, "index_codecs": turned}, "list their parts as plain"),
+        ("big", {"codecs": inner.codecs, "index_codecs": table}, ""),
+    ):
+        path = tmp_path / f"{name}.zarr"
+        ds.drop_vars("counts").to_zarr(path, zarr_format=3, consolidated=False)
+        array = zarr.open_group(path).create_array(
+            "counts",
+            shape=ds.counts.shape,
+            chunks=(1, 4, 4),
+            dtype=ds.counts.dtype,
+            serializer=codecs.ShardingCodec(
+                chunk_shape=(1, 2, 2) if name != "nested" else (1, 4, 4), **outer
+            ),
+            compressors=None,
+            filters=None,
+            dimension_names=ds.counts.dims,
+            attributes=ds.counts.attrs,
+        )
+        array[:] = ds.counts.values
+        if words:
+            with pytest.raises(FormatError, match=words):
+                read_map(path)
+        else:
+            np.testing.assert_array_equal(read_map(path).counts, ds.counts)
+
+
 def test_packed_counts_are_refused(store):
     _bare(store)
     attrs = store / "counts" / ".zattrs"

@@ -98,11 +98,10 @@ def fit_curve(fit: BoundaryFit) -> tuple[FloatArray, FloatArray]:
     at = fit.parameters["position"]
     before = np.linspace(at - fit.reach_before, at, 25)
     after = np.linspace(at, at + fit.reach_after, 25)
-    distance = np.concatenate([before, [np.nan], after])
     # At the boundary itself each branch shows its own side's value.
-    before[-1], after[0] = at - 1e-9, at + 1e-9
-    fraction = fit.curve(np.concatenate([before, [np.nan], after]))
-    return _numbers(distance), _numbers(fraction)
+    sides = np.minimum(before, at - 1e-9), np.maximum(after, at + 1e-9)
+    fraction = fit.curve(np.concatenate([sides[0], [np.nan], sides[1]]))
+    return _numbers(np.concatenate([before, [np.nan], after])), _numbers(fraction)
 
 
 def boundaries_fits(
