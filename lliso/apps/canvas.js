@@ -3,11 +3,12 @@
 // What a person decided (a release, a click, a key) is sent alone and never dropped. Of motion at most
 // MOTIONS messages are under way, what the kernel cannot follow is dropped. Two, not one: Jupyter's
 // server leaves Nagle's algorithm on, so an answer waits (40 ms on Linux) for the browser to acknowledge
-// the status before it; the next motion carries that acknowledgement.
+// the status before it; the next motion carries that acknowledgement. Where the kernel takes long
+// over an answer (SLOW), a second motion would only wait there, and the release behind it.
 // The page gets one module: the parts that view.py lists in SCRIPTS, in that order.
 
 const INTERACTORS = { marks: Marks, cut: CutOnMap, boundaries: BoundariesOnProfile };
-const MOTIONS = 2;
+const MOTIONS = 2, SLOW = 40; // ms: by then the acknowledgement has come by itself
 const WORDS_EVERY = 80; // ms
 const SERIES = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999933", "#882255"]; // after Okabe and Ito
 
@@ -16,7 +17,7 @@ class View extends Pointing {
     super();
     this.model = model;
     this.id = Math.random().toString(36).slice(2);
-    this.n = 0; this.flight = []; this.finals = []; this.motion = null;
+    this.n = 0; this.flight = []; this.finals = []; this.motion = null; this.spent = 0;
     this.local = null; // what a running gesture shows before the kernel has answered
     this.drag = null; this.hover = null;
     this.zooms = {}; this.cursors = {}; this.rawAt = -1;
@@ -129,7 +130,7 @@ class View extends Pointing {
 
   pump() {
     const [decided] = this.finals, message = decided ?? this.motion;
-    if (!message || this.flight.length >= (decided ? 1 : MOTIONS) || (this.inflight && this.inflight !== this.flight.find((m) => m.motion))) return;
+    if (!message || this.flight.length >= (decided || this.spent > SLOW ? 1 : MOTIONS) || (this.inflight && this.inflight !== this.flight.find((m) => m.motion))) return;
     if (decided) this.finals.shift(); else { this.motion = null; message.motion = true; }
     this.flight.push(message);
     clearTimeout(this.timer);
@@ -144,8 +145,9 @@ class View extends Pointing {
     if (m.type !== "answer" || m.view !== this.id || !this.flight.some((f) => f.n === m.n)) return;
     clearTimeout(this.timer);
     this.progress.hidden = true; this.working = false;
-    const { final, kind, then } = this.flight.find((f) => f.n === m.n);
+    const { final, kind, motion, then } = this.flight.find((f) => f.n === m.n);
     this.flight = this.flight.filter((f) => f.n > m.n); // answers come in order
+    if (motion) this.spent = m.spent;
     if (then) { if (m.error) this.say(m.error, "error"); else then(m.reply ?? {}, buffers); this.root.dataset.answered = m.n; return this.pump(); }
     if (final) this.wrong.textContent = this.committed.level === "error" && Object.values(this.inputs).some((i) => i.spec.gesture === kind) ? this.committed.message : "";
     if (this.local && this.local.n <= m.n) this.local = null;

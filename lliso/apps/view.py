@@ -8,14 +8,15 @@ says how to write one.
 
 Messages. The browser sends ``gesture`` (kind, final, args) and ``ask`` (``code`` or ``export``,
 which change nothing), one at a time; each is acknowledged by an ``answer`` with its number. Motion
-is answered with its own screen; what a person decided changes the shared state ``_screen`` first.
-``progress`` may come at any time. Arrays travel as bytes.
+is answered with its own screen and the ms ``spent`` on it; what a person decided changes the shared
+state ``_screen`` first. ``progress`` may come at any time. Arrays travel as bytes.
 """
 
 from __future__ import annotations
 
 import base64
 import logging
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from importlib.resources import files
@@ -176,6 +177,7 @@ class CanvasView(anywidget.AnyWidget):
         if self.closed:
             return
         final = bool(content["final"])
+        begun = time.perf_counter()
         screen = self._guarded(content["kind"], final, content.get("args") or {})
         answer = {"type": "answer", "view": content["view"], "n": content["n"]}
         if final:  # the state goes first, to every view of this widget, then its acknowledgement
@@ -186,6 +188,7 @@ class CanvasView(anywidget.AnyWidget):
             # What is as in the committed screen stays there: the browser lays this one over it.
             changed = {k: v for k, v in screen.items() if not _same(v, self._committed.get(k))}
             answer["screen"] = packed(changed, buffers)
+            answer["spent"] = 1000 * (time.perf_counter() - begun)  # the browser paces itself by it
             self.send(answer, buffers)
 
     def _reply(self, content: dict[str, Any]) -> None:

@@ -157,6 +157,7 @@ def test_motion_is_answered_with_its_own_screen_and_leaves_the_state_alone(view)
     ((answer, _, _),) = view.sent
     assert (answer["type"], answer["view"], answer["n"]) == ("answer", "v", 7)
     assert answer["screen"]["preview"] is True
+    assert 0 < answer["spent"] < 1000
     assert view._screen == before
     assert view.session.seen == [("cut_end", False, {"x": 1.0, "y": 2.0})]
 
