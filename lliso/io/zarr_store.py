@@ -131,7 +131,7 @@ def read(path: Path, options: Options) -> xr.Dataset:
 def _open(path: Path, options: Options) -> tuple[xr.Dataset, str]:
     import xarray as xr
 
-    stored = _check_sizes(path)
+    missing = _check_sizes(path)
     chunks: Any = options.chunks
     # The list of all arrays in one file, where there is one: the folder is not searched then.
     listed = (path / ".zmetadata").is_file()
@@ -148,7 +148,7 @@ def _open(path: Path, options: Options) -> tuple[xr.Dataset, str]:
             )
     for variable in ds.variables.values():
         variable.attrs.pop("_FillValue", None)
-    return plain(ds if chunks is not None else ds.load()), stored
+    return plain(ds if chunks is not None else ds.load()), missing
 
 
 def _check_sizes(path: Path) -> str:

@@ -457,10 +457,10 @@ def test_escape_cancels_a_drag_and_fast_motion_is_dropped(app):
     assert not nb.file.exists()
     nb.page.evaluate(
         """() => { const v = document.querySelector('.lliso-app').view, send = v.model.send;
-          const f = (window.flight = { early: 0, sent: 0, last: 0 });
+          const f = (window.flight = { early: 0, sent: 0, last: 0, most: 0 });
           v.model.send = function (m, ...rest) {
             if (v.flight.length > 2) f.early++;
-            f.sent++; f.last = m.n;
+            f.sent++; f.last = m.n; f.most = Math.max(f.most, v.flight.length);
             return send.call(this, m, ...rest); }; }"""
     )
     for i in range(3):
@@ -472,6 +472,13 @@ def test_escape_cancels_a_drag_and_fast_motion_is_dropped(app):
     assert made > 150
     assert flight["sent"] <= made
     assert math.dist(nb.committed()["cut"]["end"], (340, 170)) < PIXEL
+    nb.page.evaluate(  # as from a kernel that takes long over each motion
+        """() => { window.flight.most = 0;
+          const { view } = document.querySelector('.lliso-app');
+          Object.defineProperty(view, 'spent', { get: () => 100, set() {} }); }"""
+    )
+    nb.drag(nb.on_map(340, 170), nb.on_map(300, 150), steps=60)
+    assert nb.page.evaluate("() => window.flight.most") == 1
 
 
 def test_a_typed_number_is_not_written_over_and_is_compared_with_tolerance(app):
