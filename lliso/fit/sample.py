@@ -253,18 +253,15 @@ class _Plan:
             low, high = (float(np.log(f * length**2 / time)) for f in (1e-11, 1e3))
             slots[index] = replace(slots[index], low=low, high=high)
             grid = np.linspace(low + np.log(1e5), high - np.log(1e3), 15)
-            trials = [_started(slots, {index: float(v)}) for v in grid]
+            trials = [{index: float(v)} for v in grid]
             energy = curve.law.energy
             if energy is not None and slots[energy].free and np.isinf(slots[energy].std):
-                trials += self._activated(curve, slots, index, energy)
-            quick = replace(curve, most=GUESS_TERMS)
-            cost = [_misfit(replace(quick, layout=Layout(tuple(t))), index) for t in trials]
-            slots = trials[int(np.argmin(cost))]
+                trials += self._activated(curve, index, energy)
+            cost = _misfits(curve, slots, trials, index)
+            slots = _started(slots, trials[int(np.argmin(cost))])
         return slots
 
-    def _activated(
-        self, curve: SampleCurve, slots: list[Slot], index: int, energy: int
-    ) -> list[list[Slot]]:
+    def _activated(self, curve: SampleCurve, index: int, energy: int) -> list[dict[int, float]]:
         """Make a start from the line through ln D of each stage, found by itself, over 1/T."""
         theta = curve.layout.free().start
         spreads = np.array([curve.best_spread(theta, i) for i in range(len(self.data))])
@@ -280,7 +277,7 @@ class _Plan:
         if len(set(inverse)) < 2:
             return []
         slope, level = np.polyfit(np.array(inverse) - 1.0 / self.reference, log_d, 1)
-        return [_started(slots, {index: float(level), energy: float(-slope * BOLTZMANN)})]
+        return [{index: float(level), energy: float(-slope * BOLTZMANN)}]
 
     def derived(self, fit: CurveFit, curve: SampleCurve) -> list[Derived]:
         """D₀ of an Arrhenius law, and D at the temperatures of the stages."""
@@ -313,13 +310,20 @@ def _started(slots: Sequence[Slot], starts: dict[int, float]) -> list[Slot]:
     return [replace(s, start=starts[i]) if i in starts else s for i, s in enumerate(slots)]
 
 
-def _misfit(curve: SampleCurve, index: int) -> float:
-    """Squares of the residuals of the stages that `index` drives."""
+def _misfits(
+    curve: SampleCurve, slots: Sequence[Slot], trials: Sequence[dict[int, float]], index: int
+) -> list[float]:
+    """Squares of the residuals, for each trial, of the stages that `index` drives."""
     driven = {i + 1 for i, at in enumerate(curve.law.d_index) if at == index}
     fraction = np.concatenate([p.fraction for p in curve.profiles])
     sizes = [p.position.size for p in curve.profiles]
     use = np.repeat([n in driven for n in curve.number], sizes)
-    return float(np.sum((curve(curve.layout.free().start) - fraction)[use] ** 2))
+    quick = replace(curve, most=GUESS_TERMS)
+    cost = []
+    for trial in trials:
+        full = np.array([trial.get(i, s.start) for i, s in enumerate(slots)], dtype=float)
+        cost.append(float(np.sum((quick.at(full) - fraction)[use] ** 2)))
+    return cost
 
 
 def finish(

@@ -143,13 +143,12 @@ class Law:
 
     def spreads(self, full: FloatArray, stages: Sequence[Anneal]) -> FloatArray:
         """∫ D dt (µm²) at the end of each stage."""
-        parts = []
-        for index, stage in zip(self.d_index, stages, strict=True):
-            time = stage.duration
-            if self.energy is not None:
-                time = stage.time_at(self.reference, float(full[self.energy]))
-            parts.append(np.exp(full[index]) * time)
-        return np.cumsum(parts)
+        if self.energy is None:
+            times = [stage.duration for stage in stages]
+        else:
+            energy = float(full[self.energy])
+            times = [stage.time_at(self.reference, energy) for stage in stages]
+        return np.asarray(np.cumsum(np.exp(full[list(self.d_index)]) * times))
 
     def log_d_exchange(self, full: FloatArray, index: int) -> float:
         """Return ln D of the exchange."""
@@ -176,7 +175,10 @@ class SampleCurve:
 
     def __call__(self, theta: FloatArray) -> FloatArray:
         """Fraction at all points."""
-        full = self.layout.full(theta)
+        return self.at(self.layout.full(theta))
+
+    def at(self, full: FloatArray) -> FloatArray:
+        """Fraction at all points, from all parameters."""
         ix = self.index
         log_d = self.law.log_d_exchange(full, ix["d_exchange"])
         spreads = self.law.spreads(full, self.stages)

@@ -179,16 +179,16 @@ def _handles(choices: ProfileChoices, found: xr.Dataset, ends: tuple[float, floa
     return marks
 
 
-def _value_of(found: xr.Dataset) -> dict[str, float]:
+def _value_of(found: xr.Dataset, column: str = "value") -> dict[str, float]:
     names = [str(p) for p in found["param"].values]
-    return dict(zip(names, map(float, found["value"].values), strict=True))
+    return dict(zip(names, map(float, found[column].values), strict=True))
 
 
 def _result(found: xr.Dataset) -> str:
-    value, error = _value_of(found), found["stderr"]
+    value, error = _value_of(found), _value_of(found, "stderr")
     named = [n for n in value if n == "d_eff" or n.startswith("d_eff[storage")]
     named = named or [n for n in value if n.startswith("d_eff")]
-    shown = [value_error(value[n], float(error.sel(param=n)), "cm²/s") for n in named[-1:]]
+    shown = [value_error(value[n], error[n], "cm²/s") for n in named[-1:]]
     which = named[-1].partition("[")[2].rstrip("]") if named else ""
     head = f"D_eff{f' of {which}' if which else ''} = {shown[0]}, " if shown else ""
     return f"{head}χ²_red = {float(found['chi2_red']):.2f}"
@@ -311,9 +311,8 @@ def _parameter(choices: ProfileChoices, one: dict[str, Any]) -> dict[str, Any]:
 
 def _conservation(found: xr.Dataset) -> list[dict[str, Any]]:
     rows = []
-    for stage in found["profile"].values:
-        change = float(found["li6_change"].sel(profile=stage))
-        error = float(found["li6_change_stderr"].sel(profile=stage))
+    columns = ("profile", "li6_change", "li6_change_stderr")
+    for stage, change, error in zip(*(found[c].values.tolist() for c in columns), strict=True):
         if not np.isfinite(change):
             continue
         drifts = abs(change) > DRIFT * error
