@@ -2,8 +2,9 @@
 
     python benchmarks/browser_repeats.py 20 [--at-once 2] [pytest's own arguments]
 
-Each run has a server, a browser, ports and folders of its own. Writes results/browser_repeats.md;
-what a run with a failure said stays in build/browser_repeats/. Ends with 1 if anything failed.
+Each run has a server, a browser, ports and folders of its own. Writes results/browser_repeats.md
+after every run; what a run with a failure said stays in build/browser_repeats/. Ends with 1 if
+anything failed.
 """
 
 import argparse
@@ -57,10 +58,13 @@ def written(runs, args, spent, load):
             times[name].append(value)
         for name in failed:
             bad[name] += 1
+    commit = ["git", "rev-parse", "--short", "HEAD"]
+    state = subprocess.run(commit, cwd=ROOT, capture_output=True, text=True, check=False).stdout
     about = (
-        f"Written by `benchmarks/browser_repeats.py`: {len(runs)} runs, {args.at_once} at once, in "
-        f"{spent / 60:.0f} min on {os.cpu_count()} cores; load average {load[0]:.1f} before, "
-        f"{load[1]:.1f} after. {len(times)} tests; {sum(bad.values())} failures."
+        f"Written by `benchmarks/browser_repeats.py` at {state.strip()}: {len(runs)} runs, "
+        f"{args.at_once} at once, in {spent / 60:.0f} min on {os.cpu_count()} cores; load average "
+        f"{load[0]:.1f} before, {load[1]:.1f} after. {len(times)} tests; {sum(bad.values())} "
+        "failures."
     )
     lines = [
         "# The browser tests, run again and again",
@@ -86,12 +90,13 @@ def main():
     if not any(not a.startswith("-") for a in extra):
         extra = ["tests/browser", *extra]
     SAID.mkdir(parents=True, exist_ok=True)
-    before, begun = os.getloadavg()[0], time.monotonic()
+    before, begun, runs = os.getloadavg()[0], time.monotonic(), []
     with tempfile.TemporaryDirectory() as home, ThreadPoolExecutor(args.at_once) as pool:
-        runs = list(pool.map(lambda n: one_run(n, extra, home), range(1, args.runs + 1)))
-    load = before, os.getloadavg()[0]
-    text, failures = written(runs, args, time.monotonic() - begun, load)
-    args.report.write_text(text, encoding="utf-8")
+        for run in pool.map(lambda n: one_run(n, extra, home), range(1, args.runs + 1)):
+            runs.append(run)
+            load = before, os.getloadavg()[0]
+            text, failures = written(runs, args, time.monotonic() - begun, load)
+            args.report.write_text(text, encoding="utf-8")
     print(text)
     return int(failures > 0)
 
