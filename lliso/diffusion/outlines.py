@@ -1,8 +1,9 @@
 """Boundaries as smooth polylines from a label image.
 
 The cracks between pixels of different labels are followed from junction to junction; each chain is
-then straightened as far as the pixels allow (Douglas, Peucker, Cartographica 10 (1973) 112). Where
-straightened chains would touch each other the cracks themselves are kept.
+straightened as far as the pixels allow (Douglas, Peucker, Cartographica 10 (1973) 112), and the
+lines are placed through the middles of the cracks. Where straightened chains would touch each other
+the cracks themselves are kept.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from scipy.ndimage import label as connected_parts
 
 from lliso._types import BoolArray, FloatArray, IntArray
 from lliso.diffusion._power import Box
+from lliso.diffusion.subpixel import placed_between_pixels
 from lliso.diffusion.windowmesh import Outlines, oriented
 
 #: steps from a crack end, as (row, column) of pixel corners: right, down, left, up
@@ -63,7 +65,7 @@ def label_outlines(
     image = _cleaned(image.astype(np.int64), smallest)
     cracks = [np.array(c) for c in _chains(image)]
     pairs = np.array([_sides(image, c) for c in cracks], dtype=np.int64).reshape(-1, 2)
-    lines = _apart(cracks, tolerance)
+    lines = _between_pixels(cracks, _apart(cracks, tolerance), image.shape)
     x0, y0, x1, y1 = box
     rows, columns = image.shape
     chains: list[FloatArray] = []
@@ -159,6 +161,20 @@ def _apart(cracks: list[IntArray], tolerance: float) -> list[FloatArray]:
             return lines
         # half the freedom first; then none
         allowed[touching] = np.where(allowed[touching] == tolerance, 0.5 * tolerance, 0.0)
+
+
+def _between_pixels(
+    cracks: list[IntArray], lines: list[FloatArray], shape: tuple[int, int]
+) -> list[FloatArray]:
+    """Place the straightened chains to a fraction of a pixel, but where they would touch."""
+    # a chain that was left as it is has no line to be placed
+    frozen = np.array([len(n) == len(c) > 2 for c, n in zip(cracks, lines, strict=True)], bool)
+    while True:
+        placed = placed_between_pixels(cracks, lines, shape, frozen)
+        touching = _touching(placed) & ~frozen
+        if not touching.any():
+            return placed
+        frozen |= touching
 
 
 def _straightened(crack: IntArray, tolerance: float) -> FloatArray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lliso._types import FloatArray, IntArray
+from lliso._types import BoolArray, FloatArray, IntArray
 from lliso.diffusion.pixels import pixel_matrix
 from lliso.diffusion.quasisteady import QuasiSteady
 from lliso.diffusion.windowmesh import WindowMesh
@@ -32,11 +32,14 @@ class Prepared:
         Slope of C inside the grains along the macroscopic gradient, and that gradient's size.
     macroscopic : array, shape (2,)
         Macroscopic gradient of C.
+    near : array of bool, shape (pixel,)
+        Whether a pixel in use lies within one pixel of the guard, next to a boundary.
     """
 
     stage: MapStage
     mean_slope: tuple[float, float]
     macroscopic: FloatArray
+    near: BoolArray
 
 
 def prepared_stage(
@@ -93,7 +96,7 @@ def prepared_stage(
         std = clock.relative_std * float(np.sqrt(np.mean(mean**2)))
     rim = rim_basis(mesh, slope, 0.5 * mean_intercept(mesh.outlines))
     stage = MapStage(problem, matrix[used], light, total, rim, mean, rate_basis(mesh, std))
-    return Prepared(stage, (slope, steep), gradient)
+    return Prepared(stage, (slope, steep), gradient, distance[used] < guard + width)
 
 
 def _levels(mesh: WindowMesh, light: FloatArray, total: FloatArray, part: IntArray) -> FloatArray:

@@ -144,6 +144,12 @@ class MapStage:
             coefficients[self.rim_basis.shape[1] :],
         )
 
+    def squares(self, field: FloatArray) -> FloatArray:
+        """Squared residual of each pixel, in units of its counting variance, for C on the nodes."""
+        fitted = self.pixels @ field
+        residual = self.light / self.total - fitted
+        return np.asarray(residual**2 * self.total / _variance(fitted))
+
     def _occam(
         self, response: Response, basis: FloatArray, image: FloatArray, factor: Any
     ) -> FloatArray:

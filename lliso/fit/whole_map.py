@@ -21,7 +21,7 @@ from lliso.diffusion.quasisteady import QuasiSteady
 from lliso.diffusion.structures import Structure
 from lliso.diffusion.windowmesh import Outlines, WindowMesh, mesh_window, window_outlines
 from lliso.fit.lognormal_prior import LogNormalPosterior, lognormal_posterior
-from lliso.fit.map_preparation import first_guess, prepared_stage
+from lliso.fit.map_preparation import Prepared, first_guess, prepared_stage
 from lliso.fit.map_stage import Linearised, MapStage, mean_intercept
 from lliso.fit.rate import Clock, clocks
 from lliso.fit.table import Constants
@@ -55,6 +55,8 @@ class WholeMapFit:
     macroscopic: tuple[FloatArray, ...]
     #: ln P common to all boundaries against the loss, where mu is bounded on one side at the most
     scan: FloatArray | None = None
+    #: χ² per pixel next to the boundaries over that of the others, and its standard error
+    edge: tuple[float, float] = (np.nan, np.nan)
 
 
 def invert_map(
@@ -114,7 +116,8 @@ def invert_map(
     guard : float or str, optional
         Pixels whose centre is nearer to a boundary are left out, µm. Default: resolution plus half
         a pixel, which makes errors of the outlines of up to a pixel harmless. Blur is part of the
-        model, so where the outlines are exact half the resolution is enough, and tells more.
+        model, so where the outlines are right to a fraction of a pixel 0 is possible, and tells
+        more; ``outlines_off`` says where they were not.
     element_size : float or str, optional
         Element size, µm. Default: 0.3 of the mean linear intercept of the grains.
     tau : float, optional
@@ -132,7 +135,8 @@ def invert_map(
         One entry per boundary along ``boundary`` (`lliso.fit.whole_map_table.COLUMNS`), the
         posterior covariance of ln P along ``boundary, other``, and µ, τ, χ² and the number of
         iterations among the attributes. An inversion that does not converge has the attribute
-        ``success`` 0.
+        ``success`` 0. ``edge_chi2_ratio`` is χ² per pixel next to the boundaries over that of the
+        others; where it shows that the outlines are off, every row has the flag ``outlines_off``.
 
     Raises
     ------
@@ -290,7 +294,19 @@ def fit_whole_map(
         tuple(p.mean_slope for p in prepared),
         tuple(p.macroscopic for p in prepared),
         _scan(stages) if posterior.mu_std > _UNBOUNDED else None,
+        _edge(prepared, now),
     )
+
+
+def _edge(prepared: Sequence[Prepared], now: Sequence[Linearised]) -> tuple[float, float]:
+    """How much worse pixels next to a boundary fit: they are the first to feel outlines astray."""
+    pairs = zip(prepared, now, strict=True)
+    squares = np.concatenate([p.stage.squares(one.field) for p, one in pairs])
+    near = np.concatenate([p.near for p in prepared])
+    if not 1 < near.sum() < near.size - 1:
+        return np.nan, np.nan
+    (a, u), (b, v) = ((s.mean(), s.std() / s.size**0.5) for s in (squares[near], squares[~near]))
+    return float(a / b), float(a / b * np.hypot(u / a, v / b))
 
 
 def _scan(stages: Sequence[MapStage]) -> FloatArray:

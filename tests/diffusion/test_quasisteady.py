@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+import lliso.diffusion.outlines as outlines_module
 from lliso.diffusion.mesh import sampling_matrix, triangulate
 from lliso.diffusion.outlines import label_outlines
 from lliso.diffusion.pixels import pixel_matrix
@@ -15,7 +16,7 @@ from lliso.diffusion.structures import (
     laminate,
     lognormal_permeability,
 )
-from lliso.diffusion.windowmesh import mesh_window, oriented, window_outlines
+from lliso.diffusion.windowmesh import Outlines, mesh_window, oriented, window_outlines
 
 D = 2.6
 VIEW = (10.0, 12.0, 70.0, 62.0)
@@ -97,6 +98,19 @@ class TestMesh:
             window_outlines(grains, (10, 10, 90, 60))
 
 
+def _astray(traced: Outlines, true: Outlines) -> np.ndarray:
+    """Distances of evenly spaced points on the traced boundaries from the true ones (straight)."""
+    pairs = {tuple(sorted(p)): k for k, p in enumerate(true.grains.tolist())}
+    found = []
+    for chain, pair in zip(traced.chains, traced.grains.tolist(), strict=True):
+        a, b = true.chains[pairs[tuple(sorted(pair))]]
+        normal = np.array([b[1] - a[1], a[0] - b[0]]) / np.hypot(*(b - a))
+        way = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(chain, axis=0).T))])
+        even = np.arange(0.05, way[-1], 0.1)
+        found.append((np.column_stack([np.interp(even, way, v) for v in chain.T]) - a) @ normal)
+    return np.concatenate(found)
+
+
 class TestLabels:
     def test_trace_the_boundaries_of_a_structure(self, grains: Structure) -> None:
         x, y = np.meshgrid(VIEW[0] + np.arange(60) + 0.5, VIEW[1] + np.arange(50) + 0.5)
@@ -107,11 +121,29 @@ class TestLabels:
         assert len(set(match)) == len(match)
         assert true.lengths[match].sum() > 0.98 * true.lengths.sum()
         assert traced.lengths.sum() == pytest.approx(true.lengths[match].sum(), rel=0.03)
-        # no point of a boundary is off by more than about a pixel
-        for chain, k in zip(traced.chains, match, strict=True):
-            a, b = true.chains[k]
-            n = np.array([b[1] - a[1], a[0] - b[0]]) / np.hypot(*(b - a))
-            assert np.abs((chain - a) @ n).max() < 1.5
+        astray = _astray(traced, true)
+        assert np.abs(astray).max() < 1.0  # pixels
+        assert np.sqrt(np.mean(astray**2)) < 0.2
+
+    def test_lines_lie_between_the_pixels_not_on_their_corners(
+        self, grains: Structure, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        x, y = np.meshgrid(VIEW[0] + np.arange(60) + 0.5, VIEW[1] + np.arange(50) + 0.5)
+        label, true = _inside(x, y, grains), window_outlines(grains, VIEW)
+        placed = label_outlines(label, VIEW)
+        ends = np.concatenate([chain[[0, -1]] for chain in placed.chains])
+        monkeypatch.setattr(
+            outlines_module, "_between_pixels", lambda _cracks, lines, _shape: lines
+        )
+        corners = label_outlines(label, VIEW)
+        was = np.concatenate([chain[[0, -1]] for chain in corners.chains])
+        # what met still meets, and what left the field of view still leaves it
+        assert len(np.unique(ends, axis=0)) == len(np.unique(was, axis=0))
+        for rim in (VIEW[::2], VIEW[1::2]):
+            at = 0 if rim == VIEW[::2] else 1
+            np.testing.assert_array_equal(np.isin(ends[:, at], rim), np.isin(was[:, at], rim))
+        rms = [np.sqrt(np.mean(_astray(o, true) ** 2)) for o in (placed, corners)]
+        assert rms[0] < 0.75 * rms[1]
 
     def test_normals_point_from_the_first_label_to_the_second(self) -> None:
         label = np.tile(np.array([4, 4, 9, 9]), (3, 1))

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from scipy.special import erfc
 
-from lliso.diffusion.mesh import graded_size, sampling_matrix, triangulate
+from lliso.diffusion.mesh import Mesh, graded_size, sampling_matrix, triangulate
 from lliso.diffusion.polycrystal import Polycrystal, Stage, run_stages
 from lliso.diffusion.quasisteady import QuasiSteady
 from lliso.diffusion.splitting import split_at
@@ -28,8 +28,8 @@ MEDIAN, SIGMA = 0.012, 0.5  # of P in µm/s
 
 
 @lru_cache(maxsize=16)
-def specimen(seed: int) -> tuple[Structure, list[np.ndarray], np.ndarray]:
-    """Grains of 16 µm; C of the pixels after exchange and after storage, run in time; labels."""
+def run(seed: int) -> tuple[Structure, Mesh, list[np.ndarray]]:
+    """Grains of 16 µm, and C on their mesh after exchange and after storage, run in time."""
     rng = np.random.default_rng(seed)
     s = laguerre_structure((-20.0, -100.0, 140.0, 800.0), 16.0, 7.0, rng, diffusivity=2.6)
     s = s.with_permeability(lognormal_permeability(s, MEDIAN, SIGMA, rng))
@@ -40,8 +40,23 @@ def specimen(seed: int) -> tuple[Structure, list[np.ndarray], np.ndarray]:
         initial=0.0759,
         source=mesh.points[:, 1] <= 1e-9,
     )
+    return s, mesh, fields
+
+
+@lru_cache(maxsize=16)
+def specimen(seed: int) -> tuple[Structure, list[np.ndarray], np.ndarray]:
+    """Structure, C in the middle of the pixels after exchange and after storage, labels."""
+    s, mesh, fields = run(seed)
     matrix, grain = sampling_matrix(mesh, X, Y)
     return s, [(matrix @ f).reshape(grain.shape) for f in fields], grain.astype(int)
+
+
+def averaged(seed: int) -> np.ndarray:
+    """C after exchange as pixels see it, averaged over each."""
+    _, mesh, fields = run(seed)
+    fine_x, fine_y = ((np.arange(3 * v.size) + 0.5) / 3 + v[0] - 0.5 for v in (X, Y))
+    c = sampling_matrix(mesh, fine_x, fine_y)[0] @ fields[0]
+    return c.reshape(Y.size, 3, X.size, 3).mean(axis=(1, 3))
 
 
 def counted(
@@ -92,9 +107,8 @@ class TestRecovery:
         found, mu = [], []
         for seed in range(1, 8):
             s, fields, label = specimen(seed)
-            table = invert_map(
-                counted(fields[0], 1500, seed), s if route == "structure" else label, d_bulk=D
-            )
+            grains = s if route == "structure" else label
+            table = invert_map(counted(fields[0], 1500, seed), grains, d_bulk=D)
             found.append(errors(table, s))
             mu.append((table.attrs["mu"] - np.log(MEDIAN * 1e-4)) / table.attrs["mu_std"])
         error, std, weight, spread = (np.concatenate(v) for v in zip(*found, strict=True))
@@ -136,6 +150,34 @@ class TestRecovery:
         sure = invert_map(ds, s, d_bulk=None, d_bulk_prior=(D, 0.001 * D)).attrs
         assert sure["d_bulk_cm2_per_s"] == pytest.approx(D, rel=1e-3)
         assert sure["d_bulk_relative_std"] == pytest.approx(1e-3, rel=1e-3)
+
+
+class TestOutlines:
+    """Outlines astray are found by the pixels next to them."""
+
+    @pytest.mark.parametrize(
+        ("guard", "shift", "off"),
+        [(0.0, 0, False), (0.0, 1, True), (1.5, 0, False), (1.5, 3, True)],
+    )
+    def test_outlines_astray_are_flagged(self, guard: float, shift: int, off: bool) -> None:
+        label, c = specimen(1)[2], averaged(1)
+        moved = np.pad(label, ((shift, 0), (shift, 0)), mode="edge")[: Y.size, : X.size]
+        ds = counted(c, 1500, 1)
+        table = invert_map(ds, moved, d_bulk=D, resolution=0.0, guard=guard)
+        flagged = ["outlines_off" in f.split() for f in table["flags"].values]
+        assert flagged == [off] * table.sizes["boundary"]
+        assert (table.attrs["edge_chi2_ratio"] > 1.1) == off
+        assert 0.0 < table.attrs["edge_chi2_ratio_std"] < 0.1
+
+    def test_every_pixel_tells_more(self) -> None:
+        label, ds = specimen(2)[2], counted(averaged(2), 1500, 2)
+        some = invert_map(ds, label, d_bulk=D, resolution=0.0, tau=0.5, guard=1.5)
+        whole = invert_map(ds, label, d_bulk=D, resolution=0.0, tau=0.5, guard=0.0)
+        gain = whole["shrinkage"].values - some["shrinkage"].values
+        assert gain.mean() > 0.01
+        assert (gain > -0.01).all()
+        shift = whole["ln_permeability"].values - some["ln_permeability"].values
+        assert np.abs(shift / some["ln_permeability_std"].values).max() < 1.5
 
 
 class TestLimits:
