@@ -121,9 +121,10 @@ def _binned(fine: np.ndarray) -> np.ndarray:
     return np.asarray(pixels[MARGIN:-MARGIN, MARGIN:-MARGIN])
 
 
-def counted(sim: Simulated, counts: float, seed: int) -> xr.Dataset:
+def counted(sim: Simulated, counts: float, seed: int, draw: int = 0) -> xr.Dataset:
     """Draw the counts of a map."""
-    drawn = np.random.default_rng([seed, int(counts), 7]).poisson(counts * sim.intensity)
+    name = [seed, int(counts), 7] + [draw] * (draw > 0)
+    drawn = np.random.default_rng(name).poisson(counts * sim.intensity)
     attrs = {"simulated": 1, "exchange_s": EXCHANGE, "c_source": 0.95, "c_natural": 0.0759}
     return make_map(drawn, ["6Li", "7Li"], x=sim.x, y=sim.y, attrs=attrs)
 
@@ -145,10 +146,15 @@ def summary(
 
 
 def measure(
-    sim: Simulated, counts: float, seed: int, guard: float | None = None, off: int = 0
+    sim: Simulated,
+    counts: float,
+    seed: int,
+    guard: float | None = None,
+    off: int = 0,
+    draw: int = 0,
 ) -> dict[str, float]:
     """Count, invert with labels that are `off` pixels off, and compare with the truth."""
-    ds = counted(sim, counts, seed)
+    ds = counted(sim, counts, seed, draw)
     ny, nx = sim.label.shape
     label = np.pad(sim.label, ((off, 0), (off, 0)), mode="edge")[:ny, :nx]
     wall, cpu = time.perf_counter(), time.process_time()
@@ -180,6 +186,17 @@ def measure(
         "wall_s": wall,
         "cpu_s": cpu,
     }
+
+
+def drawn_again(sim: Simulated, counts: float, seed: int, number: int) -> dict[str, float]:
+    """Every pixel in use, for many draws of the counts: mean squares and coverage over them."""
+    found = [measure(sim, counts, seed, 0.0, draw=k + 1) for k in range(number)]
+    out = {"draws": float(number)}
+    for name in found[0]:
+        v = np.array([one[name] for one in found])
+        square = name.startswith(("rms", "std"))
+        out[f"again_{name}"] = float(np.sqrt(np.mean(v**2)) if square else v.mean())
+    return out
 
 
 def bounds(sim: Simulated, counts: float, seed: int) -> dict[str, float]:
@@ -218,10 +235,10 @@ def cached(mean: float, seed: int, folder: Path | None) -> Simulated:
     return sim
 
 
-def fill(row: dict[str, float], cache: Path | None, wanted: dict[str, bool]) -> bool:
+def fill(row: dict[str, float], cache: Path | None, wanted: dict[str, int]) -> bool:
     """Do what is missing of a map's results; return whether anything was."""
     counts, seed = row["counts"], int(row["seed"])
-    probe = {"bound": "bound_flux_all_pixels", "default": "rms_flux"}
+    probe = {"bound": "bound_flux_all_pixels", "default": "rms_flux", "again": "draws"}
     missing = [k for k, do in wanted.items() if do and probe.get(k, f"{k}_rms_flux") not in row]
     if not missing:
         return False
@@ -229,6 +246,8 @@ def fill(row: dict[str, float], cache: Path | None, wanted: dict[str, bool]) -> 
     for kind in missing:
         if kind == "bound":
             row |= bounds(sim, counts, seed)
+        elif kind == "again":
+            row |= drawn_again(sim, counts, seed, wanted[kind])
         else:
             found = measure(sim, counts, seed, *KINDS[kind])
             row |= {name if kind == "default" else f"{kind}_{name}": v for name, v in found.items()}
@@ -272,6 +291,11 @@ def report(rows: list[dict[str, float]]) -> str:
         ("guard 0: stated, weight flux²", "whole_std_flux2", True),
         ("guard 0: coverage of 68 %", "whole_cover68", False),
         ("guard 0: coverage of 95 %", "whole_cover95", False),
+        ("the same for many draws of each map: rms error, weight flux", "again_rms_flux", True),
+        ("many draws: rms error, weight flux²", "again_rms_flux2", True),
+        ("many draws: stated, weight flux²", "again_std_flux2", True),
+        ("many draws: coverage of 68 %", "again_cover68", False),
+        ("many draws: coverage of 95 %", "again_cover95", False),
         ("guard 0: χ² next to boundaries over that elsewhere", "whole_edge", False),
         ("guard 0: share of maps flagged `outlines_off`", "whole_flagged", False),
         ("**labels one pixel off**: rms error, weight flux²", "off_rms_flux2", True),
@@ -296,6 +320,8 @@ def report(rows: list[dict[str, float]]) -> str:
     groups = [[r for r in rows if (r["grains"], r["counts"]) == key] for key in settings]
     counts = [f"{len(g)} / {sum(r['boundaries'] for r in g):,.0f}" for g in groups]
     lines.append("| maps / boundaries longer than 3 µm | " + " | ".join(counts) + " |")
+    again = [f"{sum(r.get('draws', 0) for r in g):.0f}" for g in groups]
+    lines.append("| many draws: in all | " + " | ".join(again) + " |")
     wanted = [f"{REFERENCE[k]:.2f}" if k in REFERENCE else "" for k in settings]
     lines.append("| aimed at | " + " | ".join(wanted) + " |")
     for title, name, square in quantities:
@@ -304,7 +330,9 @@ def report(rows: list[dict[str, float]]) -> str:
             value, error = pooled(group, name, square)
             cell = f"{value:.3f} ± {error:.3f}" if np.isfinite(error) else f"{value:.3f}"
             number = sum(name in row for row in group)
-            cells.append(cell if number == len(group) else f"{cell} ({number} maps)")
+            if number < len(group):
+                cell = f"{cell} ({number} maps)" if number else "–"
+            cells.append(cell)
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     failed = sum(row["success"] == 0 for row in rows)
     lines += ["", f"± is the standard error over maps. Not converged: {failed} of {len(rows)}."]
@@ -322,6 +350,7 @@ def main() -> None:
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--bounds", type=int, default=3, help="structures with a bound")
     parser.add_argument("--whole", type=int, default=10, help="structures with guard 0 too")
+    parser.add_argument("--draws", type=int, default=0, help="more draws of each map, guard 0")
     parser.add_argument("--off", type=int, default=3, help="structures with labels one pixel off")
     parser.add_argument("--out", type=Path, default=RESULTS)
     chosen = parser.parse_args()
@@ -335,12 +364,13 @@ def main() -> None:
                 if "seed" not in row:
                     rows.append(row | {"seed": seed})
                     row = rows[-1]
-                wanted = {
+                wanted: dict[str, int] = {
                     "default": True,
                     "whole": seed < chosen.whole,
                     "off": seed < chosen.off,
                     "whole_off": seed < chosen.off,
                     "bound": seed < chosen.bounds,
+                    "again": chosen.draws,
                 }
                 if fill(row, chosen.cache, wanted):
                     print(f"{mean:g} um, N = {counts:g}, map {seed}: {row['rms_flux']:.3f}")

@@ -65,10 +65,10 @@ COLUMNS = {
 _PARALLEL = np.sin(np.radians(15.0))
 _MOSTLY_PRIOR, _HALF = 0.1, 0.5
 #: χ² of the pixels next to boundaries over that of the others, and its excess in standard errors,
-#: from which outlines are off. With true labels of pixels and no guard the ratio is 0.99 to 1.05 at
-#: 600 and 3,000 counts; with labels one pixel off it is 1.16 to 1.20 at 600 counts, and 68 %
-#: intervals hold the truth in half of the cases (34 µm grains, three maps each, simulated).
-_EDGE, _EDGE_SIGNIFICANT = 1.08, 4.0
+#: from which outlines are off. With true labels of pixels and no guard the ratio was 0.98 to 1.05
+#: at 600 and 3,000 counts, with labels one pixel off 1.06 to 2.0, where 68 % intervals held the
+#: truth in half of the cases (60 and 26 simulated maps, benchmarks/results/whole_map.md).
+_EDGE, _EDGE_SIGNIFICANT = 1.06, 4.0
 #: how well D_bulk from one place and time is known, apart from noise: twenty simulated maps of 16
 #: and 34 µm, P narrow and wide, at 600 and 3,000 counts scattered by 15 % (8 % high on average)
 _STRUCTURAL = 0.13
