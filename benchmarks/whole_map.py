@@ -238,8 +238,10 @@ def cached(mean: float, seed: int, folder: Path | None) -> Simulated:
 def fill(row: dict[str, float], cache: Path | None, wanted: dict[str, int]) -> bool:
     """Do what is missing of a map's results; return whether anything was."""
     counts, seed = row["counts"], int(row["seed"])
-    probe = {"bound": "bound_flux_all_pixels", "default": "rms_flux", "again": "draws"}
-    missing = [k for k, do in wanted.items() if do and probe.get(k, f"{k}_rms_flux") not in row]
+    probe = {"bound": "bound_flux_all_pixels", "default": "rms_flux"}
+    kinds = [k for k in wanted if k != "again" and wanted[k]]
+    missing = [k for k in kinds if probe.get(k, f"{k}_rms_flux") not in row]
+    missing += ["again"] * (row.get("draws", 0) < wanted["again"])
     if not missing:
         return False
     sim = cached(row["grains"], seed, cache)
