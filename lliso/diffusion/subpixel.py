@@ -116,7 +116,8 @@ def _solved(
 ) -> FloatArray:
     """Least squares of the distances of the middles from the lines as they lie now."""
     along = place[b] - place[a]
-    normal = np.column_stack([-along[:, 1], along[:, 0]]) / np.hypot(*along.T)[:, None]
+    length = np.maximum(np.hypot(*along.T), 1e-9)  # vertices that meet on the way have no normal
+    normal = np.column_stack([-along[:, 1], along[:, 0]]) / length[:, None]
     edge = np.tile(np.arange(len(a)), 4)
     column = np.concatenate([2 * a, 2 * a + 1, 2 * b, 2 * b + 1])
     value = np.concatenate([(1.0 - share) * normal.T, share * normal.T]).ravel()

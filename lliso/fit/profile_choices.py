@@ -191,9 +191,6 @@ class SampleProfiles:
     _points: dict[str, tuple[Profile, list[float]]] = field(
         default_factory=dict, init=False, repr=False
     )
-    _kept: dict[str, tuple[tuple[float, ...], xr.Dataset]] = field(
-        default_factory=dict, init=False, repr=False
-    )
 
     def __post_init__(self) -> None:
         if not self.profiles:
@@ -250,14 +247,9 @@ class SampleProfiles:
         ValueError
             If none is left, or one that is left out is not there.
         """
-        off = tuple(x for s, x in choices.excluded if s == stage)
-        if stage not in self._kept or self._kept[stage][0] != off:  # the same while a level moves
-            self._kept[stage] = off, self._without(stage, off)
-        return self._kept[stage][1].copy()
-
-    def _without(self, stage: str, off: tuple[float, ...]) -> xr.Dataset:
         ds = self.profiles[stage]
         name = _dimension(ds)
+        off = [x for s, x in choices.excluded if s == stage]
         missing = sorted(set(off) - {float(v) for v in ds[name].values})
         if missing:
             raise ValueError(
@@ -265,7 +257,7 @@ class SampleProfiles:
             )
         if len(off) >= ds.sizes[name]:
             raise ValueError(f"at least one point of {stage!r} must be used, got none")
-        left = ds.drop_sel({name: list(off)}) if off else ds
+        left = ds.drop_sel({name: off}) if off else ds
         return left.assign_attrs(stage=stage)
 
     def anchored(self, choices: ProfileChoices) -> ProfileChoices:

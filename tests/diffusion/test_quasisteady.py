@@ -139,8 +139,7 @@ class TestLabels:
         was = np.concatenate([chain[[0, -1]] for chain in corners.chains])
         # what met still meets, and what left the field of view still leaves it
         assert len(np.unique(ends, axis=0)) == len(np.unique(was, axis=0))
-        for rim in (VIEW[::2], VIEW[1::2]):
-            at = 0 if rim == VIEW[::2] else 1
+        for at, rim in enumerate((VIEW[::2], VIEW[1::2])):
             np.testing.assert_array_equal(np.isin(ends[:, at], rim), np.isin(was[:, at], rim))
         rms = [np.sqrt(np.mean(_astray(o, true) ** 2)) for o in (placed, corners)]
         assert rms[0] < 0.75 * rms[1]
