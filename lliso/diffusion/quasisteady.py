@@ -18,7 +18,7 @@ from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from lliso._types import BoolArray, FloatArray, IntArray
-from lliso.diffusion.krylov import factorised
+from lliso.diffusion.krylov import factorised, solved
 from lliso.diffusion.windowmesh import WindowMesh
 
 _EDGE = np.array([[2.0, 1.0], [1.0, 2.0]]) / 6.0
@@ -265,7 +265,7 @@ class Response:
         n = self.problem.n_free
         free = np.empty((0, rim.shape[1]))
         if n:
-            free = np.asarray(self.factors.solve(load - self.matrix[:n, n:] @ rim))
+            free = solved(self.factors, load - self.matrix[:n, n:] @ rim)
         return np.concatenate([free, rim])
 
     def ln_permeability_sensitivity(self, z: FloatArray) -> FloatArray:
@@ -276,7 +276,7 @@ class Response:
         z : array, shape (skeleton,)
             C on the skeleton.
         """
-        return np.asarray(self.factors.solve(-self.fluxes(z).toarray()[: self.problem.n_free]))
+        return solved(self.factors, -self.fluxes(z).toarray()[: self.problem.n_free])
 
     def ln_permeability_pullback(self, weight: FloatArray, z: FloatArray) -> FloatArray:
         """Σ over columns of `weight` · ∂C/∂ln P, without forming the derivative (adjoint).
@@ -296,7 +296,7 @@ class Response:
         adjoint = np.zeros_like(weight)
         n = self.problem.n_free
         if n:
-            adjoint[:n] = self.factors.solve(weight[:n])
+            adjoint[:n] = solved(self.factors, weight[:n])
         nodes = self._index[m.faces]
         per_face = np.einsum("fik,ij,fjk->f", adjoint[nodes], _JUMP, z[nodes], optimize=True)
         scale = self.permeability[m.face_boundary] * m.face_lengths

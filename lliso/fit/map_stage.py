@@ -124,12 +124,12 @@ class MapStage:
         n = q.mesh.n_boundaries
         information, score = np.zeros((n, n)), np.zeros(n)
         if sensitivities and n:
-            z = field[q.skeleton]
-            s = response.ln_permeability_sensitivity(z)
-            shift = q.lift[:, : q.n_free] @ s
-            cross = image.T @ shift
-            information = shift.T @ (normal @ shift) - cross.T @ cho_solve(factor, cross)
-            score = shift.T @ (self.pixels.T @ (weight * residual))
+            # all on the skeleton's free nodes, which are fewer than the nodes
+            s = response.ln_permeability_sensitivity(field[q.skeleton])
+            lift = q.lift[:, : q.n_free]
+            cross = (lift.T @ image).T @ s
+            information = s.T @ ((lift.T @ normal @ lift) @ s) - cross.T @ cho_solve(factor, cross)
+            score = (lift.T @ (self.pixels.T @ (weight * residual))) @ s
             score -= self._occam(response, basis, image, factor)
         safe = np.clip(fitted, 1e-9, 1.0 - 1e-9)
         occam = float(np.log(np.diag(factor[0])).sum())

@@ -5,6 +5,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 import lliso.diffusion.outlines as outlines_module
+from lliso.diffusion.krylov import solved
 from lliso.diffusion.mesh import sampling_matrix, triangulate
 from lliso.diffusion.outlines import label_outlines
 from lliso.diffusion.pixels import pixel_matrix
@@ -374,3 +375,12 @@ class TestPixels:
     def test_refuse_points_outside(self, problem: QuasiSteady) -> None:
         with pytest.raises(ValueError, match="pixels must lie inside the field of view"):
             pixel_matrix(problem.mesh, np.array([[5.0, 20.0], [20.0, 20.0]]), 0.0)
+
+
+@pytest.mark.parametrize("columns", [0, 1, 31, 32, 33, 100])
+def test_many_right_hand_sides_are_solved_as_if_at_once(problem, grains, columns):
+    factors = problem.response(_permeability(problem, grains)).factors
+    right = np.random.default_rng(columns).standard_normal((problem.n_free, columns))
+    x = solved(factors, right)
+    assert x.shape == right.shape
+    np.testing.assert_allclose(factors.solve(right) if columns else right, x, rtol=0, atol=1e-12)
