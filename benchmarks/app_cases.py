@@ -77,9 +77,16 @@ APPS = {
     "Arrhenius": (ARRHENIUS, "app = lliso.explore_arrhenius(table, {file})\napp"),
 }
 
+#: size of the picture beside the view of the boundaries
+PICTURE_BYTES = 120_000
 #: the same number of elements by other means, closed before the cell makes them anew
 CONTROLS = {
     "a cell with text": ("", "1 + 1"),
+    # as large as the picture beside the view of the boundaries, and another one every time
+    "a cell with a picture": (
+        "import os\nfrom IPython.display import Image",
+        f"Image(data=os.urandom({PICTURE_BYTES}), format='png')",
+    ),
     "VBox of ipywidgets": (
         """
 import ipywidgets as W

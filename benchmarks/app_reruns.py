@@ -44,7 +44,7 @@ def alive():
 RUNS = """panel.content.activeCellIndex = 1;
 const drawn = () => [...document.querySelectorAll(
   '.jp-OutputArea-output .lliso-app, .jp-OutputArea-output .widget-vbox, ' +
-  '.jp-OutputArea-output .plain, .jp-OutputArea-output pre')].at(-1);
+  '.jp-OutputArea-output .plain, .jp-OutputArea-output pre, .jp-OutputArea-output img')].at(-1);
 for (let i = 0; i < arg; i++) {
   const before = drawn();
   await window.jupyterapp.commands.execute('notebook:run-cell');
@@ -113,15 +113,16 @@ HEAD = """# What an app leaves behind when its cell is run again
 
 Written by `benchmarks/app_reruns.py`: each cell run {warm} times to warm up, then as often as the
 table says, in JupyterLab {lab} with ipywidgets {widgets}, anywidget {any} and ipykernel {kernel};
-growth **per run**, after garbage collection in the kernel and in the page. The last three rows are
-cells without lliso: what JupyterLab, ipywidgets and anywidget keep by themselves.
+growth **per run**, after garbage collection in the kernel and in the page. The last four rows are
+cells without lliso: what IPython, JupyterLab, ipywidgets and anywidget keep by themselves.
 
 *Nodes* are elements and texts of the page, shown or not. JupyterLab keeps every comm that a widget
 ever had until the kernel ends (its `CommHandler` listens to the kernel's status and is never taken
 off), with it the model and the element of the widget: lliso empties both when a view closes.
 *Sessions* are kept by IPython, which keeps whatever a cell showed (`Out`): one that was replaced
 holds its picks and nothing else. Memory of the kernel is what the system counts, in steps; most of
-its growth is the picture beside the view, which IPython keeps with every output it ever sent.
+its growth is the picture beside the view (160 kB as text for the boundaries), which IPython keeps
+with every output it ever sent; the cell with a picture sends one of that size.
 
 | cell | runs | widgets alive | views | widgets | observers | sessions | listeners | nodes |\
  heap, kB | buffers, kB | kernel, kB |
