@@ -1,6 +1,6 @@
 """D_bulk from one map and the exchange time, against the truth, and what its flags are worth.
 
-    python benchmarks/bulk.py --structures 12 --draws 3 --fields build/fields
+    python benchmarks/bulk.py --structures 12 --draws 34 --fields build/fields
 
 For every structure (see `benchmarks/structures.py`) and every noise draw D_bulk is estimated with
 the true grain labels, with the liquid level free and with it given. A setting's line holds the
@@ -104,7 +104,7 @@ def main() -> None:
     """Run all settings."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--structures", type=int, default=12)
-    parser.add_argument("--draws", type=int, default=3, help="per structure")
+    parser.add_argument("--draws", type=int, default=34, help="per structure")
     parser.add_argument("--fields", default="build/fields")
     parser.add_argument("-o", "--out", default="benchmarks/results")
     args = parser.parse_args()
