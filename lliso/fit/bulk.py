@@ -133,8 +133,9 @@ def d_bulk_from_map(
         Fraction of the source and of the sample before.
     level : float, optional
         The liquid level in µm of the map's y (often 0), if it is known to a few tens of µm: give
-        it, the error is two thirds of that without. By default it is left free: for maps whose
-        distance from the liquid is not known, or where a meniscus has moved it.
+        it, the error is smaller (two thirds of that without at 3,000 counts). By default it is left
+        free: for maps whose distance from the liquid is not known, or where a meniscus has moved
+        it.
     resolution : float
         Full width at half maximum of the point spread function in µm.
     erosion : float, optional

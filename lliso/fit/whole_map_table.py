@@ -65,12 +65,13 @@ COLUMNS = {
 _PARALLEL = np.sin(np.radians(15.0))
 _MOSTLY_PRIOR, _HALF = 0.1, 0.5
 #: χ² of the pixels next to boundaries over that of the others, and its excess in standard errors,
-#: from which outlines are off. With true labels of pixels and no guard the ratio was 0.98 to 1.05
-#: at 600 and 3,000 counts, with labels one pixel off 1.06 to 2.0, where 68 % intervals held the
-#: truth in half of the cases (60 and 26 simulated maps, benchmarks/results/whole_map.md).
+#: from which outlines are off. With true labels of pixels and no guard the ratio was 0.97 to 1.05,
+#: and 2 of 2,400 maps were taken for off. With labels one pixel off it was 1.06 to 2.0 at 600 and
+#: 3,000 counts, where 68 % intervals held the truth in half of the cases (all 26 maps were found);
+#: at 100 counts they are not told apart (simulated maps, benchmarks/results/whole_map.md).
 _EDGE, _EDGE_SIGNIFICANT = 1.06, 4.0
-#: how well D_bulk from one place and time is known, apart from noise: twenty simulated maps of 16
-#: and 34 µm, P narrow and wide, at 600 and 3,000 counts scattered by 15 % (8 % high on average)
+#: how well D_bulk from one place and time is known, apart from noise: maps of 16 and 34 µm grains
+#: with P narrow and wide scattered by 15 %; those of whole_map.md, P narrow, by 6 to 8 %
 _STRUCTURAL = 0.13
 
 
