@@ -1,7 +1,7 @@
 """D_bulk from one map and the exchange time, against the truth, and what its flags are worth.
 
     python benchmarks/bulk.py --structures 12 --draws 34 --fields build/fields
-    python benchmarks/bulk.py --cases FOLDER --names NAME ... --draws 20
+    python benchmarks/bulk.py --cases FOLDER --names NAME ... --draws 40
 
 For every structure (see `benchmarks/structures.py`) and every noise draw D_bulk is estimated with
 the true grain labels, with the liquid level free and with it given. A setting's line holds the

@@ -1,7 +1,7 @@
 """How well boundaries are found: precision and recall against the threshold, place, time.
 
     python benchmarks/detection.py --own 16 34 --fields build/fields
-    python benchmarks/detection.py FOLDER [NAME ...]
+    python benchmarks/detection.py FOLDER [NAME ...] --draws 20
 
 The first judges 40 maps of each of ten structures of `benchmarks/structures.py` at 600 counts a
 pixel and writes the curve and its scatter to ``detection.md``; structures 0 to 5 were used for
@@ -220,7 +220,7 @@ def thinned(ds, counts, rng):
     return make_map(drawn, list(ds.species.values), x=ds.x, y=ds.y, attrs=ds.attrs)
 
 
-def cases(folder, names, draws, counts, out):
+def of_cases(folder, names, draws, counts, out):
     """Judge the first stage of simulated experiments of another program, thinned to `counts`."""
     head = (
         f"First stages of experiments simulated by an independent program, thinned to {counts:,} "
@@ -266,8 +266,8 @@ def main():
     if args.own:
         own_maps(args.own, args.numbers, args.draws, args.counts, args.fields, args.out)
     if args.folder is not None:
-        found = sorted(p.stem[:-6] for p in Path(args.folder).glob("*_truth.nc"))
-        cases(args.folder, args.names or found, args.draws, args.counts, args.out)
+        found = sorted(p.stem.removesuffix("_truth") for p in Path(args.folder).glob("*_truth.nc"))
+        of_cases(args.folder, args.names or found, args.draws, args.counts, args.out)
 
 
 if __name__ == "__main__":

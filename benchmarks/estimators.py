@@ -95,6 +95,14 @@ def paper(image: PatchImage, g: PatchGeometry) -> tuple[float, float, np.ndarray
     return float(value[0]), float(value[1]), cov
 
 
+def first_order(step, slope, cov):
+    """Ratio slope / step and its error to first order; `cov` of (step, slope) in the last axes."""
+    ratio = slope / step
+    relative = cov[..., 0, 0] / step**2 + cov[..., 1, 1] / slope**2
+    relative -= 2 * cov[..., 0, 1] / (step * slope)
+    return ratio, np.abs(ratio) * np.sqrt(relative)
+
+
 def one_setting(size: int, counts: int, structures: int, draws: int, folder: Path) -> dict:
     """Fit all draws of one grain size and number of counts."""
     rng = np.random.default_rng([size, counts])
@@ -140,8 +148,7 @@ def _fit_one(image, f, i, *, both):
     except ValueError:
         return row
     row["paper_error"] = (gg - f["slope"][i]) / float(f["mean_slope"])
-    r = gg / s
-    std = abs(r) * np.sqrt(cov[0, 0] / s**2 + cov[1, 1] / gg**2 - 2 * cov[0, 1] / (s * gg))
+    r, std = first_order(s, gg, cov)
     row["paper0.6827"] = abs(r - ratio) <= std
     row["paper0.95"] = abs(r - ratio) <= 1.96 * std
     row["paper_negative"] = r < 0

@@ -183,11 +183,10 @@ def _parabolas(
             continue
     step, slope = (np.array([one[k] for one in found]) for k in (0, 1))
     cov = np.array([one[2] for one in found])
-    ratio = slope / step
-    relative = cov[:, 0, 0] / step**2 + cov[:, 1, 1] / slope**2 - 2 * cov[:, 0, 1] / (step * slope)
+    ratio, std = estimators.first_order(step, slope, cov)
     scale = D_BULK / 1e-4  # slope is per um, P in cm/s
     seen = np.abs(step) > 3 * np.sqrt(cov[:, 0, 0])
-    return scale * ratio, scale * np.abs(ratio) * np.sqrt(relative), seen
+    return scale * ratio, scale * std, seen
 
 
 def _holds(e: PopulationEstimate, true: float) -> tuple[bool, bool]:

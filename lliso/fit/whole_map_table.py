@@ -71,7 +71,7 @@ _MOSTLY_PRIOR, _HALF = 0.1, 0.5
 #: at 100 counts they are not told apart (simulated maps, benchmarks/results/whole_map.md).
 _EDGE, _EDGE_SIGNIFICANT = 1.06, 4.0
 #: how well D_bulk from one place and time is known, apart from noise: maps of 16 and 34 µm grains
-#: with P narrow and wide scattered by 15 %; those of whole_map.md, P narrow, by 6 to 8 %
+#: with P narrow and wide scattered by 15 %; those of whole_map.md, P narrow, by 6 to 11 %
 _STRUCTURAL = 0.13
 
 
